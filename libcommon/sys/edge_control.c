@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#include "sys/edge_control.h"
+
+const char edge_control_interface[] =
+	"# What every daemon of the edge answers.\n"
+	"interface io.oxpulse.Edge\n"
+	"\n"
+	"type State (serving, draining, stopping)\n"
+	"\n"
+	"# sessions: whatever the daemon serves. uptime: seconds.\n"
+	"method Status() -> (daemon: string, version: string, state: State, sessions: int, uptime: int)\n"
+	"\n"
+	"# Reads the configuration again. restart: changed keys that only a restart applies.\n"
+	"method Reload() -> (restart: []string)\n"
+	"\n"
+	"# No new sessions; the daemon ends when the last one is gone, or after limit seconds.\n"
+	"method Drain(limit: ?int) -> (sessions: int)\n"
+	"\n"
+	"# The Prometheus page.\n"
+	"method Metrics() -> (text: string)\n"
+	"\n"
+	"# emerg, alert, crit, err, warning, notice, info or debug; until the next start or reload.\n"
+	"method SetLogLevel(level: string) -> ()\n"
+	"\n"
+	"error InvalidConfiguration (reason: string)\n"
+	"error ReplyTooLarge ()\n";

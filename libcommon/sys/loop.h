@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+/*
+ * The event loop: libevent behind a few calls, and the only reader of clocks. Everything that runs between
+ * two sleeps is one turn and sees one `now`. After the callbacks of a turn the turn-end hooks run, in the
+ * order they were added: there a shell flushes its outbox and re-files its deadline.
+ */
+#ifndef SYS_LOOP_H
+#define SYS_LOOP_H
+
+#include <stdbool.h>
+
+#include "base/mono.h"
+
+struct loop;
+struct watch;
+struct timer;
+struct event_base;
+
+enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+
+/* NULL without memory or descriptors. SIGPIPE is ignored from here on. */
+struct loop *loop_new(void);
+/* After everything that was made on it; timers, signals and hooks still there go with it. */
+void loop_free(struct loop *l);
+void loop_freep(struct loop **l);
+
+/* For adapters of libraries that bring their own libevent glue (evhttp, bufferevent). Borrowed. */
+struct event_base *loop_base(struct loop *l);
+
+/* CLOCK_BOOTTIME, read once per turn. */
+mono_t loop_now(struct loop *l);
+/* CLOCK_REALTIME, read once per turn. */
+wall_t loop_wall(struct loop *l);
+
+/* CLOCK_BOOTTIME, read afresh: for shells that measure or that handle several batches in one turn. */
+mono_t loop_clock(void);
+
+/* Level-triggered. The watch is freed by unwatch; neither closes fd. unwatch(NULL) is allowed. */
+struct watch *loop_watch(struct loop *l, int fd, unsigned events, void (*fn)(int fd, unsigned events, void *arg),
+			 void *arg);
+void loop_unwatch(struct watch *w);
+
+/* A one-shot timer, unarmed at first. timer_set(MONO_NEVER) disarms; a passed time fires in the next turn. */
+struct timer *loop_timer(struct loop *l, void (*fn)(void *arg), void *arg);
+void timer_set(struct timer *t, mono_t at);
+void timer_free(struct timer *t);
+
+/* ERR_NOMEM. Signals are delivered inside a turn, as ordinary callbacks. */
+int loop_signal(struct loop *l, int signo, void (*fn)(int signo, void *arg), void *arg);
+int loop_turn_end(struct loop *l, void (*fn)(void *arg), void *arg);
+
+/* Runs turns until loop_stop; what happened before it counts as a turn, so the hooks run once at
+ * first. 0, or -errno when the kernel's poll itself failed. */
+int loop_run(struct loop *l);
+void loop_stop(struct loop *l);
+
+#endif
