@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#include "sfud/room/room.h"
+
+#define ENVELOPE 256 /* JSON around an SDP */
+
+/* Worst case of JSON escaping: CR and LF double; sdp_write emits no other character that needs it. */
+static size_t json_room(size_t sdp)
+{
+	return sdp + sdp / 2 + ENVELOPE;
+}
+
+static void send_map(struct sfu *s, struct member *m)
+{
+	uint64_t ids[SDP_MEDIA_MAX * 8];
+	const struct room *r = room_get(s, m->room);
+	struct wr w;
+	size_t n = 0;
+
+	for (uint32_t i = 0; r && i < r->n_members && n < ARRAY_LEN(ids); i++) {
+		const struct member *other = member_get(s, r->members[i]);
+
+		if (other && other != m && other->n_lines)
+			ids[n++] = other->sub;
+	}
+	w = sigbox_reserve(s->sig, ENVELOPE + n * 80);
+	sig_write_map(&w, ids, n);
+	if (sigbox_commit(s->sig, m->self, &w))
+		s->stats.map_sent[n > 0]++;
+}
+
+/* Every announced track of the others, in the order of their owners. */
+static void subscribe_all(struct sfu *s, struct member *m)
+{
+	const struct room *r = room_get(s, m->room);
+
+	for (uint32_t i = 0; r && i < r->n_members; i++) {
+		struct member *other = member_get(s, r->members[i]);
+
+		for (uint8_t k = 0; other && other != m && k < other->n_lines; k++) {
+			struct track *t = track_get(s, other->lines[k].track);
+
+			if (t && t->announced)
+				(void)sub_open(s, t, m);
+		}
+	}
+}
+
+static void announce_own(struct sfu *s, struct member *m, mono_t now)
+{
+	for (uint8_t i = 0; i < m->n_lines; i++) {
+		struct track *t = track_get(s, m->lines[i].track);
+
+		if (t && !t->announced && !t->extra)
+			track_announce(s, t, now);
+	}
+}
+
+static void refuse(struct sfu *s, struct member *m, enum offer_outcome why, enum sig_close code, const char *reason,
+		   mono_t now)
+{
+	s->stats.offers[why]++;
+	member_end(s, m, code, reason, now);
+}
+
+static bool resumes(const struct member *m, const struct sdp *offer)
+{
+	return m->tp.ops && m->tp.state == TRANSPORT_MEDIA &&
+	       memcmp(m->tp.fingerprint, offer->fingerprint, DTLS_FINGERPRINT_LEN) == 0;
+}
+
+static bool send_answer(struct sfu *s, struct member *m)
+{
+	struct span sdp;
+	struct wr w;
+
+	if (!negotiate_write(s, m, true, &sdp))
+		return false;
+	w = sigbox_reserve(s->sig, json_room(sdp.n));
+	sig_write_answer(&w, sdp);
+	return sigbox_commit(s->sig, m->self, &w);
+}
+
+/* The same certificate on a new WebSocket: what was in flight is offered again, everything else goes on. */
+static void forget_in_flight(struct sfu *s, struct member *m)
+{
+	for (uint8_t i = 0; i < m->n_subs; i++) {
+		struct sub *sub = sub_get(s, m->subs[i]);
+
+		if (sub && sub->state == SUB_NEGOTIATING)
+			m->renegotiate = true;
+	}
+}
+
+static void on_offer(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	struct sdp *offer = s->sdp_in;
+	const char *why = NULL;
+	bool resumed;
+	int r;
+
+	if (sdp_parse(in->sdp, offer, &why) < 0) {
+		refuse(s, m, OFFER_SDP_ERR, SIG_CLOSE_BAD_OFFER, "bad sdp", now);
+		return;
+	}
+	resumed = resumes(m, offer);
+	if (!resumed && member_renew(s, m, now) < 0) {
+		refuse(s, m, OFFER_SDP_ERR, SIG_CLOSE_INTERNAL, "internal", now);
+		return;
+	}
+	r = transport_set_remote(&m->tp, offer->ufrag, offer->pwd, offer->fingerprint);
+	if (r == 0)
+		r = negotiate_offer(s, m, offer, now);
+	if (r < 0) {
+		refuse(s, m, OFFER_SDP_ERR, SIG_CLOSE_INTERNAL, "sdp rejected", now);
+		return;
+	}
+	if (!send_answer(s, m)) {
+		refuse(s, m, OFFER_SDP_ERR, SIG_CLOSE_INTERNAL, "internal", now);
+		return;
+	}
+	s->stats.offers[OFFER_OK]++;
+	s->stats.answers_sent++;
+	s->stats.resumed += resumed;
+	m->session = SESSION_STABLE;
+	m->session_by = MONO_NEVER;
+	m->tries = 0;
+	send_map(s, m);
+	if (resumed)
+		forget_in_flight(s, m);
+	else
+		subscribe_all(s, m);
+	announce_own(s, m, now);
+	session_kick(s, m, now);
+	member_file(s, m);
+}
+
+static void on_answer(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	const char *why = NULL;
+
+	if (m->session != SESSION_OFFERED) {
+		s->stats.reneg_answers[RENEG_STATE_MISMATCH]++;
+		return;
+	}
+	m->session = SESSION_STABLE;
+	m->session_by = MONO_NEVER;
+	m->tries = 0;
+	if (sdp_parse(in->sdp, s->sdp_in, &why) < 0) {
+		/* The offer stays unanswered for this client: give up what was in it, go on with the next. */
+		s->stats.reneg_answers[RENEG_ERR]++;
+		s->sdp_in->n_media = 0;
+	} else {
+		s->stats.reneg_answers[RENEG_OK]++;
+	}
+	negotiate_answered(s, m, s->sdp_in, now);
+	session_kick(s, m, now);
+	member_file(s, m);
+}
+
+static void on_bwe_hint(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	(void)in; /* counted only, as in the existing system: the sender's own feedback knows better */
+	if (mono_since(now, m->bwe_hint_at) < s->conf.bwe_hint_gap && m->bwe_hint_at.us) {
+		s->stats.bwe_hints_early++;
+		return;
+	}
+	m->bwe_hint_at = now;
+	s->stats.bwe_hints++;
+}
+
+void session_message(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	if (m->session == SESSION_OFFER) {
+		if (in->kind == SIG_OFFER)
+			on_offer(s, m, in, now);
+		else
+			refuse(s, m, OFFER_JSON_ERR, SIG_CLOSE_BAD_OFFER, "bad offer", now);
+		return;
+	}
+	switch (in->kind) {
+	case SIG_ANSWER:
+		on_answer(s, m, in, now);
+		break;
+	case SIG_BWE_HINT:
+		on_bwe_hint(s, m, in, now);
+		break;
+	case SIG_MALFORMED:
+		s->stats.text_bad++;
+		break;
+	case SIG_OFFER: /* a second offer: glare is the client's to avoid */
+	case SIG_ICE:
+	case SIG_OTHER:
+		s->stats.text_ignored++;
+		break;
+	}
+}
+
+void session_detach(struct sfu *s, struct member *m, mono_t now)
+{
+	if (m->session == SESSION_OFFER && m->tp.ops == NULL)
+		s->stats.offers[OFFER_WS_CLOSED]++;
+	if (m->session == SESSION_OFFERED)
+		s->stats.reneg_answers[RENEG_WS_CLOSED]++;
+	m->session = SESSION_DETACHED;
+	m->session_by = m->tp.ops ? mono_add(now, GRACE) : now;
+	member_file(s, m);
+}
+
+static void send_update(struct sfu *s, struct member *m, const struct sub *sub)
+{
+	const struct track *t = track_get(s, sub->track);
+	const struct member *from = t ? member_get(s, t->owner) : NULL;
+	char stream[48];
+	struct wr id = wr_from(stream, sizeof(stream) - 1);
+	struct sig_track entry = { .mid = m->lines[sub->line].mid, .video = sub->video, .stream_id = stream };
+	struct wr w;
+
+	if (!from)
+		return;
+	sig_stream_id(&id, from->sub);
+	if (t->extra)
+		wr_str(&id, "-screen");
+	stream[wr_len(&id)] = '\0';
+	entry.peer_id = from->sub;
+	w = sigbox_reserve(s->sig, ENVELOPE);
+	sig_write_update(&w, &entry, 1);
+	(void)sigbox_commit(s->sig, m->self, &w);
+}
+
+void session_kick(struct sfu *s, struct member *m, mono_t now)
+{
+	struct handle placed = { 0 };
+	const char *mid;
+	struct span sdp;
+	struct sub *sub;
+	struct wr w;
+
+	if (m->session != SESSION_STABLE || !m->renegotiate)
+		return;
+	mid = negotiate_next(s, m, &placed);
+	if (!mid) {
+		m->renegotiate = false;
+		return;
+	}
+	if (!negotiate_write(s, m, false, &sdp))
+		return;
+	w = sigbox_reserve(s->sig, json_room(sdp.n));
+	sig_write_offer(&w, sdp, mid);
+	if (!sigbox_commit(s->sig, m->self, &w))
+		return;
+	m->session = SESSION_OFFERED;
+	m->session_by = mono_add(now, ANSWER_WAIT);
+	sub = sub_get(s, placed);
+	if (sub) {
+		s->stats.reneg_sent[sub->video]++;
+		send_update(s, m, sub);
+	}
+	member_file_by(s, m, m->session_by);
+}
+
+void session_tick(struct sfu *s, struct member *m, mono_t now)
+{
+	if (!mono_reached(now, m->session_by))
+		return;
+	m->session_by = MONO_NEVER;
+	switch (m->session) {
+	case SESSION_OFFER:
+		refuse(s, m, OFFER_TIMEOUT, SIG_CLOSE_BAD_OFFER, "bad offer", now);
+		break;
+	case SESSION_OFFERED:
+		s->stats.reneg_answers[RENEG_TIMEOUT]++;
+		m->session = SESSION_STABLE;
+		m->renegotiate = true;
+		if (++m->tries < OFFER_TRIES)
+			session_kick(s, m, now);
+		break;
+	case SESSION_DETACHED:
+		member_end(s, m, SIG_CLOSE_NONE, NULL, now);
+		break;
+	case SESSION_STABLE:
+	case SESSION_MAX_:
+		break;
+	}
+}
