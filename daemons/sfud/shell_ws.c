@@ -2,12 +2,12 @@
 #include "sfud/shell_ws.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <wslay/wslay.h>
 
 #include "sys/stream.h"
 #include "wire/base64.h"
-#include "wire/libcrypto.h"
 
 #define HEAD_MAX 16384
 #define HEAD_WAIT DUR_SEC(10)

@@ -13,7 +13,7 @@ enum err {
 	ERR_SHORT = -5000, /* ran out of bytes; more could help */
 	ERR_MALFORMED,     /* no amount of bytes will help */
 	ERR_AUTH,          /* failed a check we must not explain to the peer */
-	ERR_STATE,         /* right message, wrong moment */
+	ERR_UNEXPECTED,    /* right message, wrong moment */
 	ERR_LIMIT,         /* a configured bound was reached */
 	ERR_NOMEM,         /* an allocation failed; nothing was changed */
 	ERR_MISSING,       /* a required field or object does not exist */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #include "wire/jwt.h"
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "base/secret.h"
 #include "wire/base64.h"
-#include "wire/libcrypto.h"
 
 #define HS256_LEN 32
 #define ED25519_LEN 64

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #include "wire/stun.h"
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "base/secret.h"
-#include "wire/libcrypto.h"
 
 #define ATTR_HDR_LEN 4
 #define HMAC_LEN 20

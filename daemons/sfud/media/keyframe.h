@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* Keyframe requests of all subscribers of one published stream, folded into at most one PLI per KEYFRAME_GAP; the first goes at
- * once. A wish that comes too early is kept and asked at the end of the gap unless a keyframe arrived meanwhile. A request fulfils
- * the wish: whoever still waits repeats it with every packet of no use to him, so a lost PLI is repeated and a silent source left alone. */
+/*
+ * Keyframe requests of all subscribers of one published stream, folded into at most one PLI per KEYFRAME_GAP; the
+ * first goes at once. A wish that comes too early is kept and asked at the end of the gap unless a keyframe arrived
+ * meanwhile. A request fulfils the wish: whoever still waits repeats it with every packet of no use to him, so that a
+ * lost PLI is repeated and a silent source left alone.
+ */
 #ifndef SFUD_KEYFRAME_H
 #define SFUD_KEYFRAME_H
 

@@ -54,9 +54,10 @@ struct rtp_out {
 	struct span mid;
 };
 
-/* The new header: fixed part, CSRCs, mapped extensions in RFC 8285 one-byte form (two-byte form when a value needs it), mid.
- * Data of mapped elements is copied untouched; one that is mapped to mid_id is left out. An empty mid is not written. Padding does
- * not travel: P is 0, payload_n bytes follow. Returns the length, 0 when it does not fit or mid has more than 255 bytes. */
+/* The new header: fixed part, CSRCs, mapped extensions in RFC 8285 one-byte form (two-byte form when a value needs it),
+ * mid. Data of mapped elements is copied untouched; one that is mapped to mid_id is left out. An empty mid is not
+ * written. Padding does not travel: P is 0, payload_n bytes follow. Returns the length, 0 when it does not fit or mid
+ * has more than 255 bytes. */
 size_t rtp_write_header(uint8_t *out, size_t cap, const struct rtp *in, const struct rtp_out *o);
 
 #endif

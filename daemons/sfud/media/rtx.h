@@ -10,8 +10,8 @@
  * *n shrinks by 2. ERR_SHORT when there is no original number: padding that probes for bandwidth. */
 int rtx_unwrap(uint8_t *pkt, size_t *n, const struct rtp *r, uint32_t ssrc, uint8_t pt);
 
-/* What one subscriber may be resent: RTX_SHARE of the bytes sent to it, with RTX_FLOOR bytes per second at least. Zeroed memory is
- * a fresh budget. */
+/* What one subscriber may be resent: RTX_SHARE of the bytes sent to it, with RTX_FLOOR bytes per second at least.
+ * Zeroed memory is a fresh budget. */
 #define RTX_SHARE 2       /* divisor: half of the media rate */
 #define RTX_FLOOR 40000   /* time alone saves up this much */
 #define RTX_SAVED 500000  /* media saves up this much */

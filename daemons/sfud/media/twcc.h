@@ -26,9 +26,9 @@ void twcc_seen(struct twcc *t, uint16_t seq, mono_t now);
 bool twcc_report(struct twcc *t, struct wr *w, uint32_t sender, uint32_t media, mono_t now);
 mono_t twcc_next(const struct twcc *t);
 
-/* The inverse, for tests and load generators, of one feedback packet behind its RTCP header: calls fn for each packet reported.
- * delta_us: since the received packet before it, for the first one since the reference time; 0 when not received. ERR_SHORT,
- * ERR_MALFORMED (then fn is never called). */
+/* The inverse, for tests and load generators, of one feedback packet behind its RTCP header: calls fn for each packet
+ * reported. delta_us: since the received packet before it, for the first one since the reference time; 0 when not
+ * received. ERR_SHORT, ERR_MALFORMED (then fn is never called). */
 int twcc_read(struct span body, void (*fn)(void *arg, uint16_t seq, bool received, int64_t delta_us), void *arg);
 
 #endif

@@ -153,8 +153,13 @@ static enum drop media_stream(struct sfu *s, struct member *m, struct stream *st
 
 	if (!t)
 		return DROP_RTP_UNKNOWN;
-	if (rx_seen(&st->rx, r->seq, r->ts, r->n, now, &seq) == RX_RESTART)
+	if (rx_seen(&st->rx, r->seq, r->ts, r->n, now, &seq) == RX_RESTART) {
 		nack_reset(&st->nack);
+		st->epoch++;
+	}
+	if (!replay_fresh(&st->seen, seq))
+		return DROP_RTP_DUPLICATE; /* a retransmission of what had arrived after all */
+	replay_mark(&st->seen, seq);
 	s->stats.received[t->video]++;
 	s->stats.received_bytes[t->video] += r->n;
 	meter(t, st, r->n, now);
@@ -171,6 +176,7 @@ static enum drop media_stream(struct sfu *s, struct member *m, struct stream *st
 	b->item[b->n].rtp = *r;
 	b->item[b->n].seq = seq;
 	b->item[b->n].layer = st->layer;
+	b->item[b->n].epoch = st->epoch;
 	b->item[b->n].key = key;
 	b->n++;
 	return DROP_NONE;
@@ -225,9 +231,16 @@ static bool may_start(const struct sub *sub, bool key, uint8_t layer, mono_t now
 	return key || (sub->asked && mono_since(now, sub->waiting_since) >= BLIND_START);
 }
 
+/* Is the subscriber in the middle of this stream, with no jump of its numbers in between? */
+static bool in_segment(const struct sub *sub, uint8_t layer, uint8_t epoch)
+{
+	return sub->rw.started && sub->rw.layer == layer && sub->epoch == epoch;
+}
+
 static void retarget(struct sfu *s, const struct track *t, struct sub *sub, const struct member *m, mono_t now)
 {
-	int current = sub->rw.started ? sub->rw.layer : -1;
+	const struct stream *at = sub->rw.started ? stream_get(s, t->stream[sub->rw.layer]) : NULL;
+	int current = at && in_segment(sub, at->layer, at->epoch) ? at->layer : -1;
 	int target = layer_target(t->seen, m->remb_bps, current, now);
 
 	if (target < 0 || target == current || !t->video) {
@@ -302,18 +315,19 @@ static void forward_burst(struct sfu *s, const struct track *t, const struct bur
 
 	if (!m || sub->state != SUB_OPEN || m->tp.state != TRANSPORT_MEDIA)
 		return;
-	if (t->n_layers > 1 || !sub->rw.started)
+	if (t->n_layers > 1 || !in_segment(sub, b->item[b->n - 1].layer, b->item[b->n - 1].epoch))
 		retarget(s, t, sub, m, now);
 	for (uint32_t i = 0; i < b->n; i++) {
 		const struct rtp *r = &b->item[i].rtp;
-		uint8_t layer = b->item[i].layer;
+		uint8_t layer = b->item[i].layer, epoch = b->item[i].epoch;
 		enum drop d = DROP_FWD_LAYER;
 
-		if ((!sub->rw.started || layer != sub->rw.layer) && may_start(sub, b->item[i].key, layer, now)) {
+		if (!in_segment(sub, layer, epoch) && may_start(sub, b->item[i].key, layer, now)) {
 			rewrite_switch(&sub->rw, layer, b->item[i].seq, r->ts, t->video ? 90000 : 48000, now);
+			sub->epoch = epoch;
 			sub->asked = false;
 		}
-		if (sub->rw.started && layer == sub->rw.layer)
+		if (in_segment(sub, layer, epoch))
 			d = forward_one(s, sub, m, r, b->item[i].seq, now);
 		if (d == DROP_NONE)
 			s->stats.layer_packets[t->n_layers > 1 ? layer : LAYERS_MAX]++;

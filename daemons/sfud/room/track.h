@@ -6,6 +6,7 @@
 #ifndef SFUD_TRACK_H
 #define SFUD_TRACK_H
 
+#include "base/replay.h"
 #include "base/slab.h"
 #include "sfud/media/cache.h"
 #include "sfud/media/keyframe.h"
@@ -23,7 +24,9 @@
 struct stream {
 	struct handle self, track;
 	uint8_t layer;
+	uint8_t epoch; /* counts the jumps of its numbers: each begins a new segment for everyone */
 	struct rx rx;
+	struct replay seen; /* extended numbers forwarded: a copy under the same SRTP index would break GCM */
 	struct nack nack;
 	struct cache cache; /* video only */
 	struct keyframe keyframe;
@@ -57,6 +60,7 @@ struct sub {
 	uint8_t mid_id, mid_n;
 	char mid[SDP_MID_MAX];
 	struct rewrite rw;
+	uint8_t epoch;        /* of the stream, at the start of the segment */
 	int target;           /* layer to switch to at its next keyframe; -1: none chosen */
 	bool asked;           /* waits for a keyframe of `target` … */
 	mono_t waiting_since; /* … since then */
@@ -78,7 +82,7 @@ struct burst {
 	struct {
 		struct rtp rtp;
 		uint64_t seq;
-		uint8_t layer;
+		uint8_t layer, epoch;
 		bool key;
 	} item[BURST_PACKETS];
 };

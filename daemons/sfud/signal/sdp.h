@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * Session descriptions (RFC 8866) as WebRTC uses them (RFC 8829, 8839, 8842, 8843, 8851, 8853): a parser that keeps what an SFU
- * needs, and a writer that renders the same structures. Parsed values borrow from the text. Unknown lines and
- * attributes are skipped; what would make two readers disagree (no m-line, a line over SDP_LINE_MAX, repeated
- * mid, missing ufrag or fingerprint) is an error with the reason in words. Every span that is parsed is printable ASCII
- * without '"' and '\\': it can be echoed in an SDP, and that in JSON, as it is.
+ * Session descriptions (RFC 8866) as WebRTC uses them (RFC 8829, 8839, 8842, 8843, 8851, 8853): a parser that keeps
+ * what an SFU needs, and a writer that renders the same structures. Parsed values borrow from the text. Unknown lines
+ * and attributes are skipped; what would make two readers disagree (no m-line, a line over SDP_LINE_MAX, repeated mid,
+ * missing ufrag or fingerprint) is an error with the reason in words. Every span that is parsed is printable ASCII
+ * without quotes and backslashes: it can be echoed in an SDP, and that in JSON, as it is.
  */
 #ifndef SFUD_SDP_H
 #define SFUD_SDP_H
@@ -96,16 +96,18 @@ struct sdp {
  * only n_media = 0 is true of it. Extensions that the browser only receives, or encrypts (RFC 6904), are left out. */
 int sdp_parse(struct span text, struct sdp *ret, const char **why);
 
-/* Renders s: the house's offers and answers. BUNDLE of all lines with `bundled`, extmap-allow-mixed. A line that is `rejected`, or has no
- * codec, is refused: port 0, inactive, outside the group, its proto and fmt echoed. w.bad when it does not fit. */
+/* Renders s: the house's offers and answers. BUNDLE of all lines with `bundled`, extmap-allow-mixed. A line that is
+ * `rejected`, or has no codec, is refused: port 0, inactive, outside the group, its proto and fmt echoed. w.bad when
+ * it does not fit. */
 void sdp_write(struct wr *w, const struct sdp *s);
 
 /* One fmtp parameter ("profile-level-id"), case-insensitive name; an empty span when absent. */
 struct span sdp_fmtp_get(struct span fmtp, const char *name);
 
-/* Do two descriptions of a codec mean the same bitstream? Name, clock, channels, and what distinguishes profiles: VP9 profile-id, H264 profile
- * (first two bytes of profile-level-id, as RFC 6184 table 5 reads them) and packetization-mode, AV1 profile; levels do not count. CODEC_NONE and
- * CODEC_RTX are never the same: one is unknown, the other means nothing without its apt. */
+/* Do two descriptions of a codec mean the same bitstream? Name, clock, channels, and what distinguishes profiles: VP9
+ * profile-id, H264 profile (first two bytes of profile-level-id, as RFC 6184 table 5 reads them) and
+ * packetization-mode, AV1 profile; levels do not count. CODEC_NONE and CODEC_RTX are never the same: one is unknown,
+ * the other means nothing without its apt. */
 bool sdp_codec_same(const struct sdp_codec *a, const struct sdp_codec *b);
 
 #endif

@@ -186,8 +186,9 @@ static const char *on_ssrc_group(struct sdp_reader *r, struct span v)
 
 	if (!span_is(sdp_word(&v), "FID"))
 		return NULL;
-	if (!sdp_number(sdp_word(&v), UINT32_MAX, &ssrc) || !sdp_number(sdp_word(&v), UINT32_MAX, &rtx) || sdp_trim(v).n || ssrc == 0 ||
-	    rtx == 0 || ssrc == rtx)
+	if (!sdp_number(sdp_word(&v), UINT32_MAX, &ssrc) || !sdp_number(sdp_word(&v), UINT32_MAX, &rtx))
+		return "bad ssrc-group";
+	if (sdp_trim(v).n || ssrc == 0 || rtx == 0 || ssrc == rtx)
 		return "bad ssrc-group";
 	if (is_rtx_ssrc(m, ssrc) || is_rtx_ssrc(m, rtx))
 		return "ssrc-groups overlap";

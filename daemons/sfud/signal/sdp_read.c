@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * The reader. A text is cut into lines, a line into a type and a value, an attribute is looked up in a table; its function
- * stores the value or returns the phrase that refuses the whole text. What is stored and may be echoed is plain ASCII
- * without quotes, so it can stand in an SDP and in JSON as it is.
+ * The reader. A text is cut into lines, a line into a type and a value, an attribute is looked up in a table; its
+ * function stores the value or returns the phrase that refuses the whole text. What is stored and may be echoed is
+ * plain ASCII without quotes, so it can stand in an SDP and in JSON as it is.
  */
 #include "sfud/signal/sdp_impl.h"
 
@@ -249,7 +249,10 @@ static int whole(const struct sdp *s, const char **why)
 		*why = "no media line";
 		return ERR_MALFORMED;
 	}
-	*why = s->ufrag.n == 0 ? "no ice-ufrag" : s->pwd.n == 0 ? "no ice-pwd" : !s->has_fingerprint ? "no fingerprint" : NULL;
+	*why = s->ufrag.n == 0	    ? "no ice-ufrag"
+	       : s->pwd.n == 0	    ? "no ice-pwd"
+	       : !s->has_fingerprint ? "no fingerprint"
+				     : NULL;
 	return *why ? ERR_MISSING : 0;
 }
 

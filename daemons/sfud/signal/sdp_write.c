@@ -8,6 +8,11 @@ static bool is_live(const struct sdp_media *m)
 	return !m->rejected && m->n_codecs > 0;
 }
 
+static bool in_group(const struct sdp_media *m)
+{
+	return is_live(m) && m->bundled && m->mid.n > 0;
+}
+
 static void end_line(struct wr *w)
 {
 	wr_str(w, "\r\n");
@@ -32,7 +37,7 @@ static void put_session(struct wr *w, const struct sdp *s)
 	if (s->ice_lite)
 		wr_str(w, "a=ice-lite\r\n");
 	for (uint32_t i = 0; i < s->n_media; i++) {
-		if (!is_live(&s->media[i]) || !s->media[i].bundled)
+		if (!in_group(&s->media[i]))
 			continue;
 		wr_str(w, any ? " " : "a=group:BUNDLE ");
 		wr_span(w, s->media[i].mid);
@@ -246,7 +251,7 @@ void sdp_write(struct wr *w, const struct sdp *s)
 
 	put_session(w, s);
 	for (uint32_t i = 0; i < s->n_media; i++) {
-		bool here = first && is_live(&s->media[i]) && s->media[i].bundled;
+		bool here = first && in_group(&s->media[i]);
 
 		put_media(w, s, &s->media[i], here);
 		first = first && !here;

@@ -31,7 +31,7 @@ struct dtls_ops {
 	/* Retransmission by deadline; idempotent. */
 	enum dtls_state (*tick)(struct dtls *d, const struct path *path, mono_t now, struct outbox *out);
 	mono_t (*next)(const struct dtls *d);
-	/* Once, in DTLS_OPEN. The caller wipes *ret. ERR_STATE. */
+	/* Once, in DTLS_OPEN. The caller wipes *ret. ERR_UNEXPECTED. */
 	int (*keys)(struct dtls *d, struct dtls_keys *ret);
 	/* Sends close_notify. */
 	void (*close)(struct dtls *d, const struct path *path, mono_t now, struct outbox *out);

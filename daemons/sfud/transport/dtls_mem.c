@@ -5,9 +5,8 @@
  */
 #include "sfud/transport/dtls_mem.h"
 
-#include "wire/libcrypto.h"
-
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -426,15 +425,15 @@ static int dtls_keys(struct dtls *d, struct dtls_keys *ret)
 	int ok;
 
 	if (d->state != DTLS_OPEN || d->keys_taken)
-		return ERR_STATE;
+		return ERR_UNEXPECTED;
 	p = SSL_get_selected_srtp_profile(d->ssl);
 	suite = p ? suite_of(p->id) : SRTP_NONE;
 	if (suite == SRTP_NONE)
-		return ERR_STATE;
+		return ERR_UNEXPECTED;
 	ok = SSL_export_keying_material(d->ssl, block, 2 * srtp_master_len(suite), LABEL, sizeof(LABEL) - 1, NULL, 0, 0);
 	ERR_clear_error();
 	if (ok != 1)
-		return ERR_STATE;
+		return ERR_UNEXPECTED;
 	ret->suite = suite;
 	if (d->client)
 		keys_split(block, suite, ret->tx, ret->rx);

@@ -89,13 +89,15 @@ int srtp_rx_init(struct srtp_rx *rx, enum srtp_suite suite, struct span master)
 {
 	struct srtp_keys *keys = keys_new(suite, master, false);
 	struct srtp_stream *streams = mem_alloc(SRTP_STREAMS_MAX * sizeof(*streams));
+	struct srtcp_sender *senders = mem_alloc(SRTCP_SENDERS_MAX * sizeof(*senders));
 
-	if (!keys || !streams) {
+	if (!keys || !streams || !senders) {
 		keys_free(keys);
 		mem_free(streams);
+		mem_free(senders);
 		return ERR_NOMEM;
 	}
-	*rx = (struct srtp_rx){ .keys = keys, .streams = streams };
+	*rx = (struct srtp_rx){ .keys = keys, .streams = streams, .senders = senders };
 	return 0;
 }
 
@@ -113,6 +115,7 @@ void srtp_rx_done(struct srtp_rx *rx)
 {
 	keys_free(rx->keys);
 	mem_free(rx->streams);
+	mem_free(rx->senders);
 	*rx = (struct srtp_rx){ 0 };
 }
 
@@ -256,9 +259,34 @@ static bool rtcp_open(struct srtp_rx *rx, uint8_t *pkt, size_t end, uint32_t ind
 	       srtp_cm_crypt(h, ssrc, index, pkt + RTCP_HDR_LEN, end - RTCP_HDR_LEN);
 }
 
+static struct srtcp_sender *sender_find(struct srtp_rx *rx, uint32_t ssrc)
+{
+	for (uint32_t i = 0; i < rx->n_senders; i++)
+		if (rx->senders[i].ssrc == ssrc)
+			return &rx->senders[i];
+	return NULL;
+}
+
+static bool sender_fresh(const struct srtcp_sender *s, uint32_t index)
+{
+	if (index > s->top)
+		return true;
+	return s->top - index < 64 && (s->seen >> (s->top - index) & 1) == 0;
+}
+
+static void sender_mark(struct srtcp_sender *s, uint32_t index)
+{
+	if (index > s->top) {
+		s->seen = index - s->top < 64 ? s->seen << (index - s->top) : 0;
+		s->top = index;
+	}
+	s->seen |= UINT64_C(1) << (s->top - index);
+}
+
 enum drop srtcp_open(struct srtp_rx *rx, uint8_t *pkt, size_t *n)
 {
 	size_t tag = tag_len(rx->keys), end;
+	struct srtcp_sender *from;
 	uint32_t word;
 
 	if (*n < RTCP_HDR_LEN + RTCP_INDEX_LEN + tag || pkt[0] >> 6 != 2)
@@ -269,11 +297,18 @@ enum drop srtcp_open(struct srtp_rx *rx, uint8_t *pkt, size_t *n)
 	if ((word & RTCP_E) == 0)
 		return DROP_SRTP_AUTH;
 	word &= ~RTCP_E;
-	if (!replay_fresh(&rx->rtcp_seen, word))
+	from = sender_find(rx, be32_at(pkt + 4));
+	if (!from && rx->n_senders == SRTCP_SENDERS_MAX)
+		return DROP_SRTP_STREAMS;
+	if (from && !sender_fresh(from, word))
 		return DROP_SRTP_REPLAY;
 	if (!rtcp_open(rx, pkt, end, word))
 		return DROP_SRTP_AUTH;
-	replay_mark(&rx->rtcp_seen, word);
+	if (!from) {
+		from = &rx->senders[rx->n_senders++];
+		*from = (struct srtcp_sender){ .ssrc = be32_at(pkt + 4), .top = word };
+	}
+	sender_mark(from, word);
 	*n = end;
 	return DROP_NONE;
 }

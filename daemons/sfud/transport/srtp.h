@@ -18,6 +18,7 @@
 
 #define SRTP_OVERHEAD 20    /* more than any suite adds to RTP or RTCP */
 #define SRTP_STREAMS_MAX 32 /* SSRCs one peer may send */
+#define SRTCP_SENDERS_MAX 96 /* SSRCs it may send RTCP from: those, and one for each m-line it receives */
 #define SRTP_MASTER_MAX (2 * (16 + 14))
 
 enum srtp_suite {
@@ -35,12 +36,18 @@ struct srtp_stream {
 	struct replay seen;
 };
 
+/* Each SSRC that sends RTCP counts its own SRTCP index (RFC 3711 3.4): browsers do, per m-line. */
+struct srtcp_sender {
+	uint32_t ssrc, top; /* top: highest authenticated index … */
+	uint64_t seen;      /* … and the 64 below it, bit 0 = top itself */
+};
+
 /* Receiving side: keys and the streams seen. */
 struct srtp_rx {
 	struct srtp_keys *keys;
-	struct srtp_stream *streams; /* SRTP_STREAMS_MAX, allocated with the keys */
-	uint32_t n_streams;
-	struct replay rtcp_seen;
+	struct srtp_stream *streams;  /* SRTP_STREAMS_MAX, allocated with the keys */
+	struct srtcp_sender *senders; /* SRTCP_SENDERS_MAX, the same */
+	uint32_t n_streams, n_senders;
 };
 
 /* Sending side. */

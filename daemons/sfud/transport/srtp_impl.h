@@ -4,8 +4,7 @@
 #define SFUD_SRTP_IMPL_H
 
 #define OPENSSL_SUPPRESS_DEPRECATED /* SHA_CTX, see srtp_cm.c */
-#include "wire/libcrypto.h"
-
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include "sfud/transport/srtp.h"

@@ -115,9 +115,9 @@ int transport_set_remote(struct transport *t, struct span ufrag, struct span pwd
 	int r;
 
 	if (t->state == TRANSPORT_ENDED)
-		return ERR_STATE;
+		return ERR_UNEXPECTED;
 	if (t->dtls && memcmp(t->fingerprint, fingerprint, DTLS_FINGERPRINT_LEN) != 0)
-		return ERR_STATE;
+		return ERR_UNEXPECTED;
 	r = ice_set_remote(&t->ice, ufrag, pwd);
 	if (r < 0)
 		return r;

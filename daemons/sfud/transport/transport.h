@@ -56,7 +56,8 @@ struct transport_in {
 void transport_init(struct transport *t, const struct dtls_ops *ops, struct dtls_ctx *ctx, struct rng *rng, mono_t now);
 void transport_done(struct transport *t);
 
-/* From the peer's SDP. ERR_LIMIT, ERR_NOMEM; ERR_STATE when ENDED or when the fingerprint changes under an open association. */
+/* From the peer's SDP. ERR_LIMIT, ERR_NOMEM; ERR_UNEXPECTED when ENDED or when the fingerprint changes under an open
+ * association. */
 int transport_set_remote(struct transport *t, struct span ufrag, struct span pwd,
 			 const uint8_t fingerprint[DTLS_FINGERPRINT_LEN]);
 

@@ -166,7 +166,7 @@ static inline mono_t rig_dtls_next(const struct dtls *d)
 static inline int rig_dtls_keys(struct dtls *d, struct dtls_keys *ret)
 {
 	if (d->state != DTLS_OPEN || d->keys_taken || d->ctx->no_keys)
-		return ERR_STATE;
+		return ERR_UNEXPECTED;
 	*ret = (struct dtls_keys){ .suite = SRTP_AEAD_AES_128_GCM, .rx = "peer's key and salt", .tx = "our own key and salt" };
 	d->keys_taken = true;
 	return 0;

@@ -39,7 +39,6 @@ static void the_best_layer_that_fits(void)
 	}
 }
 
-/* Oracle: score every layer, take the best. */
 static int brute_force(const struct layer_seen *l, uint64_t budget, int current, mono_t now)
 {
 	int best = current, best_score = 0;
@@ -56,6 +55,7 @@ static int brute_force(const struct layer_seen *l, uint64_t budget, int current,
 	return best;
 }
 
+/* Oracle: score every layer, take the best. */
 static void agrees_with_brute_force(void)
 {
 	struct rng rng;
@@ -67,7 +67,11 @@ static void agrees_with_brute_force(void)
 		int current = (int)rng_below(&rng, 4) - 1;
 
 		for (int k = 0; k < LAYERS_MAX; k++)
-			l[k] = (struct layer_seen){ rng_below(&rng, 4) != 0, MS(rng_below(&rng, 2500)), rng_below(&rng, 6) };
+			l[k] = (struct layer_seen){
+				.known = rng_below(&rng, 4) != 0,
+				.last = MS(rng_below(&rng, 2501)),
+				.bps = rng_below(&rng, 6),
+			};
 		EQ(layer_target(l, budget, current, MS(2500)), brute_force(l, budget, current, MS(2500)));
 	}
 }

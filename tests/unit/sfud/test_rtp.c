@@ -182,7 +182,8 @@ static void the_fixed_part_is_the_subscribers(void)
 
 	EQ(rtp_parse(pkt, &r), 0);
 	EQ(rtp_write_header(out, sizeof(out), &r, &o), 16);
-	EQ_SPAN(span_of(out, 16), PKT(0x81, 0xff, 0xab, 0xcd, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 9, 8, 7, 6));
+	EQ_SPAN(span_of(out, 16), PKT(0x81, 0xff, 0xab, 0xcd, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88,
+				       9, 8, 7, 6));
 	o.mid_id = 1;
 	o.mid = span_of(pkt.p, 256);
 	EQ(rtp_write_header(out, sizeof(out), &r, &o), 0);

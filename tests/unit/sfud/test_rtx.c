@@ -11,8 +11,8 @@ static void a_retransmission_becomes_the_original(void)
 {
 	uint8_t pkt[] = { 0xb1, 0xe1, 0, 9, 1, 2, 3, 4, 0, 0, 0, 5, 0, 0, 0, 7, 0xbe, 0xde, 0, 1, 0x10, 'x', 0, 0,
 			  0x12, 0x34, 'd', 'a', 't', 'a', 0, 2 };
-	const uint8_t want[] = { 0xb1, 0xe0, 0x12, 0x34, 1, 2, 3, 4, 0, 0, 0, 6, 0, 0, 0, 7, 0xbe, 0xde, 0, 1, 0x10, 'x',
-				 0, 0, 'd', 'a', 't', 'a', 0, 2 };
+	const uint8_t want[] = { 0xb1, 0xe0, 0x12, 0x34, 1, 2, 3, 4, 0, 0, 0, 6, 0, 0, 0, 7, 0xbe, 0xde, 0, 1,
+				 0x10, 'x', 0, 0, 'd', 'a', 't', 'a', 0, 2 };
 	size_t n = sizeof(pkt);
 	struct rtp r;
 

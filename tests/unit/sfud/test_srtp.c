@@ -96,7 +96,7 @@ static enum drop pass(struct pair *p, uint32_t ssrc, uint64_t index)
 /* RFC 3711 B.3: key derivation. */
 static void kdf_gives_the_vectors_of_rfc_3711(void)
 {
-	uint8_t key[16], salt[14], want[94], got[94];
+	uint8_t key[16], salt[14], want[96], got[96];
 	const struct { const char *row; uint8_t label; const char *hex; } rows[] = {
 		{ "key: ", SRTP_LABEL_KEY, "C61E7A93744F39EE10734AFE3FF7A087" },
 		{ "salt: ", SRTP_LABEL_SALT, "30CBBC08863D8C85D49DB34A9AE1" },
@@ -162,6 +162,7 @@ static void gcm_rtp_gives_the_vector_of_rfc_7714(void)
 /* RFC 7714 17.1: SRTCP AEAD_AES_128_GCM encryption and decryption. */
 static void gcm_rtcp_gives_the_vector_of_rfc_7714(void)
 {
+	struct srtcp_sender senders[SRTCP_SENDERS_MAX] = { 0 };
 	uint8_t plain[ROOM], want[ROOM], got[ROOM];
 	struct srtp_keys k;
 	size_t n = unhex("81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef deadbeef"
@@ -177,7 +178,7 @@ static void gcm_rtcp_gives_the_vector_of_rfc_7714(void)
 	session_done(&k);
 
 	session(&k, false);
-	EQ(srtcp_open(&(struct srtp_rx){ .keys = &k }, got, &got_n), DROP_NONE);
+	EQ(srtcp_open(&(struct srtp_rx){ .keys = &k, .senders = senders }, got, &got_n), DROP_NONE);
 	EQ_SPAN(span_of(got, got_n), span_of(plain, n));
 	session_done(&k);
 }
@@ -411,6 +412,24 @@ static void streams_are_limited(void)
 	pair_done(&p);
 }
 
+/* RFC 3711 3.2.3, 3.4: the index belongs to one SSRC's context, so two senders behind one key may use the same. */
+static void each_rtcp_sender_counts_its_own_index(void)
+{
+	struct pair p;
+	uint8_t first[ROOM], second[ROOM];
+	size_t n, m;
+
+	pair_init(&p, suites[0]);	n = srtcp_seal(&p.tx, first, rtcp_make(first, 60));
+	p.tx.rtcp_index--;
+	m = rtcp_make(second, 60);
+	second[7] ^= 1; /* another SSRC */
+	m = srtcp_seal(&p.tx, second, m);
+	EQ(srtcp_open(&p.rx, first, &n), DROP_NONE);
+	EQ(srtcp_open(&p.rx, second, &m), DROP_NONE);
+	EQ(p.rx.n_senders, 2);
+	pair_done(&p);
+}
+
 /* RFC 3711 9.2: an SRTCP index is never used twice, so a used up key seals nothing more. */
 static void srtcp_stops_at_its_last_index(void)
 {
@@ -446,4 +465,4 @@ T_MAIN(T(kdf_gives_the_vectors_of_rfc_3711), T(gcm_rtp_gives_the_vector_of_rfc_7
        T(gcm_rtcp_gives_the_vector_of_rfc_7714), T(agrees_with_libsrtp_on_rtp), T(agrees_with_libsrtp_on_rtcp),
        T(replayed_and_old_packets_are_dropped), T(reordering_across_a_roll_over_is_understood),
        T(packets_before_the_first_are_old), T(one_changed_bit_anywhere_is_noticed), T(truncated_packets_are_dropped),
-       T(streams_are_limited), T(srtcp_stops_at_its_last_index), T(bad_masters_are_refused))
+       T(streams_are_limited), T(each_rtcp_sender_counts_its_own_index), T(srtcp_stops_at_its_last_index), T(bad_masters_are_refused))

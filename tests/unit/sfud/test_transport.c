@@ -143,7 +143,7 @@ static void checks_may_come_before_the_sdp(void)
 	EQ(set_remote(&r), 0);
 	EQ(dtls(&r, 'o', AT(1)), DROP_NONE);
 	EQ(r.t.state, TRANSPORT_MEDIA);
-	EQ(transport_set_remote(&r.t, SPAN_LIT("peer"), SPAN_LIT("p"), (const uint8_t[DTLS_FINGERPRINT_LEN]){ 9 }), ERR_STATE);
+	EQ(transport_set_remote(&r.t, SPAN_LIT("peer"), SPAN_LIT("p"), (const uint8_t[DTLS_FINGERPRINT_LEN]){ 9 }), ERR_UNEXPECTED);
 	EQ(set_remote(&r), 0);
 	rig_done(&r);
 }
@@ -178,7 +178,7 @@ static void every_end_has_its_reason(void)
 		EQ(check(&r, 1, 0, AT(3)), DROP_STUN_UNEXPECTED);
 		EQ(dtls(&r, 'o', AT(3)), DROP_DTLS_STATE);
 		EQ(media(&r, 9), DROP_SRTP_EARLY);
-		EQ(set_remote(&r), ERR_STATE);
+		EQ(set_remote(&r), ERR_UNEXPECTED);
 		transport_tick(&r.t, AT(99), &r.box.out);
 		transport_close(&r.t, AT(99), &r.box.out);
 		EQ(r.t.end, rows[i].want);

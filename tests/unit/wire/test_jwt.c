@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #include "wire/jwt.h"
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "wire/base64.h"
-#include "wire/libcrypto.h"
 
 #include "t.h"
 
