@@ -195,6 +195,7 @@ static void write_wire(const struct sfud *d, struct page *p)
 	static const char *const outcomes[] = { "ok", "err", "timeout", "ws_closed", "state_mismatch" };
 	static const char *const booleans[] = { "false", "true" };
 	static const char *const ice[] = { "new", "checking", "connected", "disconnected" };
+	static const char *const results[] = { "no_track", "wired" };
 	static const char *const ends[] = { "none", "setup", "consent", "dtls", "closed" };
 	const struct sfu_stats *s = &d->sfu.stats;
 	const struct ws_counters ws = d->ws ? ws_server_counters(d->ws) : (struct ws_counters){ 0 };
@@ -202,6 +203,8 @@ static void write_wire(const struct sfud *d, struct page *p)
 	family(p, "sfu_sfu_renegotiation_offers_sent_total", "Offers of a track.", "kind", kinds, s->reneg_sent, 2);
 	family(p, "sfu_sfu_renegotiation_answers_total", "What became of them.", "outcome", outcomes, s->reneg_answers,
 	       RENEG_MAX_);
+	family(p, "sfu_sfu_subscription_setup_total", "Subscriptions; no_track: no common codec, or a limit.", "result",
+	       results, s->subs_wired, 2);
 	family(p, "sfu_tracks_map_sent_total", "tracks_map messages.", "has_peers", booleans, s->map_sent, 2);
 	family(p, "sfu_sdp_msid_injected_total", "Media lines of answers.", "has_msid", booleans, s->msid_written, 2);
 	family(p, "sfu_ice_state_total", "Transport states entered.", "state", ice, s->ice, TRANSPORT_STATE_MAX_);

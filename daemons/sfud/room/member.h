@@ -21,6 +21,7 @@
 #include "sfud/transport/transport.h"
 
 #define LINES_MAX SDP_MEDIA_MAX
+#define MEMBER_TRACKS_MAX 4 /* published by one member: microphone, camera, screen and its sound */
 #define SSRC_MAP_MAX SRTP_STREAMS_MAX
 #define OFFER_WAIT DUR_SEC(30)
 #define ANSWER_WAIT DUR_SEC(10)
@@ -42,7 +43,7 @@ struct line {
 	enum sdp_dir dir;     /* as negotiated, seen from here */
 	bool want_idle;       /* LINE_OUT whose track is gone: to be offered as inactive */
 	char mid[SDP_MID_MAX + 1];
-	char proto[32], fmt[48]; /* of a refused line */
+	char proto[32], fmt[200]; /* of a refused line */
 	char rid[SDP_RIDS_MAX][SDP_MID_MAX + 1];
 	uint8_t n_rids;
 	struct handle track;  /* LINE_IN */

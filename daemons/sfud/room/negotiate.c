@@ -29,7 +29,7 @@ static bool carries_in(const struct line *l)
 
 static bool is_media(const struct sdp_media *d)
 {
-	return (d->kind == SDP_AUDIO || d->kind == SDP_VIDEO) && !d->rejected && d->rtcp_mux && d->mid.n > 0;
+	return (d->kind == SDP_AUDIO || d->kind == SDP_VIDEO) && !d->rejected && d->bundled && d->rtcp_mux && d->mid.n > 0;
 }
 
 static struct line *line_by_mid(struct member *m, struct span mid)
@@ -70,45 +70,50 @@ static void learn_ssrcs(struct sfu *s, struct member *m, struct track *t, const 
 static bool open_tracks(struct sfu *s, struct member *m, const struct sdp *offer)
 {
 	bool have[2] = { false, false };
+	unsigned n = 0;
 
-	for (uint8_t i = 0; i < m->n_lines; i++) {
+	for (uint8_t i = 0; i < m->n_lines && n < MEMBER_TRACKS_MAX; i++) {
 		struct line *l = &m->lines[i];
 		bool video = l->kind == SDP_VIDEO;
-		struct track *t;
+		struct track *t = track_get(s, l->track);
 
-		if (!carries_in(l) || track_get(s, l->track))
+		if (!t && !carries_in(l))
 			continue;
-		t = track_open(s, m, i, have[video]);
-		if (!t)
-			return false;
+		if (!t) {
+			t = track_open(s, m, i, have[video]);
+			if (!t)
+				return false;
+			learn_ssrcs(s, m, t, &offer->media[i]);
+		}
 		have[video] = true;
-		learn_ssrcs(s, m, t, &offer->media[i]);
+		n++;
 	}
 	return true;
 }
 
+/* The first line of a kind says which numbers its codecs and extensions have, for all lines (BUNDLE). */
+static void add_line(struct member *m, const struct sdp_media *d)
+{
+	struct line *l = &m->lines[m->n_lines++];
+	struct caps *c = member_caps(m, d->kind == SDP_VIDEO);
+
+	line_from_offer(l, d);
+	if (l->role != LINE_IN)
+		return;
+	if (c->n_codecs == 0)
+		caps_from_media(c, d);
+	if (c->n_codecs == 0)
+		l->role = LINE_REFUSED;
+}
+
 static int first_offer(struct sfu *s, struct member *m, const struct sdp *offer)
 {
-	bool have[2] = { false, false };
-
 	if (offer->n_media == 0 || offer->n_media > LINES_MAX)
 		return ERR_LIMIT;
 	m->audio = (struct caps){ 0 };
 	m->video = (struct caps){ 0 };
-	for (uint32_t i = 0; i < offer->n_media; i++) {
-		const struct sdp_media *d = &offer->media[i];
-		struct line *l = &m->lines[m->n_lines++];
-		bool video = d->kind == SDP_VIDEO;
-
-		line_from_offer(l, d);
-		if (l->role != LINE_IN)
-			continue;
-		if (!have[video])
-			caps_from_media(member_caps(m, video), d);
-		have[video] = true;
-		if (member_caps(m, video)->n_codecs == 0)
-			l->role = LINE_REFUSED;
-	}
+	for (uint32_t i = 0; i < offer->n_media; i++)
+		add_line(m, &offer->media[i]);
 	return open_tracks(s, m, offer) ? 0 : ERR_LIMIT;
 }
 
@@ -153,7 +158,7 @@ static int resumed_offer(struct sfu *s, struct member *m, const struct sdp *offe
 		struct track *t;
 
 		if (i >= m->n_lines) {
-			line_from_offer(&m->lines[m->n_lines++], d);
+			add_line(m, d);
 			continue;
 		}
 		if (!span_is(d->mid, l->mid))

@@ -5,7 +5,6 @@
 #include "sfud/signal/signal.h"
 #include "wire/demux.h"
 
-#define TRACKS_PER_MEMBER 4
 #define TICK_FLOOR DUR_MS(1)
 
 static bool scratch_alloc(struct sfu *s)
@@ -24,8 +23,8 @@ int sfu_init(struct sfu *s, const struct sfu_conf *c, struct rng *rng, const str
 	memcpy(s->fingerprint, fingerprint, DTLS_FINGERPRINT_LEN);
 	slab_init(&s->rooms, sizeof(struct room), c->max_rooms);
 	slab_init(&s->members, sizeof(struct member), c->max_members);
-	slab_init(&s->tracks, sizeof(struct track), c->max_members * TRACKS_PER_MEMBER);
-	slab_init(&s->streams, sizeof(struct stream), c->max_members * TRACKS_PER_MEMBER * LAYERS_MAX);
+	slab_init(&s->tracks, sizeof(struct track), c->max_members * MEMBER_TRACKS_MAX);
+	slab_init(&s->streams, sizeof(struct stream), c->max_members * MEMBER_TRACKS_MAX * LAYERS_MAX);
 	slab_init(&s->subs, sizeof(struct sub), c->max_members * LINES_MAX);
 	slab_init(&s->paths, sizeof(struct path_entry), c->max_members * ICE_PATHS_MAX);
 	slab_init(&s->ufrags, sizeof(struct ufrag_entry), c->max_members * 2);

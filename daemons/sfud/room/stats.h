@@ -23,6 +23,7 @@ struct sfu_stats {
 	uint64_t reneg_sent[2], reneg_answers[RENEG_MAX_]; /* sent: audio, video */
 	uint64_t map_sent[2];            /* without, with peers */
 	uint64_t msid_written[2];        /* answers' lines without, with an msid of the client's */
+	uint64_t subs_wired[2];          /* refused, wired */
 	uint64_t sub_moves[3][3];        /* subscription state from, to */
 	uint64_t ice[TRANSPORT_STATE_MAX_];
 	uint64_t bwe_hints, bwe_hints_early;

@@ -124,7 +124,7 @@ static bool shares_codec(const uint8_t pt_map[128])
 	return false;
 }
 
-struct sub *sub_open(struct sfu *s, struct track *t, struct member *m)
+static struct sub *wire(struct sfu *s, struct track *t, struct member *m)
 {
 	const struct member *from = member_get(s, t->owner);
 	const struct caps *theirs = t->video ? &from->video : &from->audio;
@@ -156,6 +156,14 @@ struct sub *sub_open(struct sfu *s, struct track *t, struct member *m)
 	}
 	m->subs[m->n_subs++] = h;
 	m->renegotiate = true;
+	return sub;
+}
+
+struct sub *sub_open(struct sfu *s, struct track *t, struct member *m)
+{
+	struct sub *sub = wire(s, t, m);
+
+	s->stats.subs_wired[sub != NULL]++;
 	return sub;
 }
 

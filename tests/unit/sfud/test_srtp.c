@@ -419,7 +419,8 @@ static void each_rtcp_sender_counts_its_own_index(void)
 	uint8_t first[ROOM], second[ROOM];
 	size_t n, m;
 
-	pair_init(&p, suites[0]);	n = srtcp_seal(&p.tx, first, rtcp_make(first, 60));
+	pair_init(&p, suites[0]);
+	n = srtcp_seal(&p.tx, first, rtcp_make(first, 60));
 	p.tx.rtcp_index--;
 	m = rtcp_make(second, 60);
 	second[7] ^= 1; /* another SSRC */
@@ -465,4 +466,5 @@ T_MAIN(T(kdf_gives_the_vectors_of_rfc_3711), T(gcm_rtp_gives_the_vector_of_rfc_7
        T(gcm_rtcp_gives_the_vector_of_rfc_7714), T(agrees_with_libsrtp_on_rtp), T(agrees_with_libsrtp_on_rtcp),
        T(replayed_and_old_packets_are_dropped), T(reordering_across_a_roll_over_is_understood),
        T(packets_before_the_first_are_old), T(one_changed_bit_anywhere_is_noticed), T(truncated_packets_are_dropped),
-       T(streams_are_limited), T(each_rtcp_sender_counts_its_own_index), T(srtcp_stops_at_its_last_index), T(bad_masters_are_refused))
+       T(streams_are_limited), T(each_rtcp_sender_counts_its_own_index),
+       T(srtcp_stops_at_its_last_index), T(bad_masters_are_refused))
