@@ -221,6 +221,8 @@ static enum drop input_member(struct sfu *s, struct member *m, const struct path
 	struct transport_in in = { 0 };
 	enum drop d = transport_input(&m->tp, path, p, n, now, s->out, &in);
 
+	if (m->tp.state == TRANSPORT_ENDED)
+		member_file_by(s, m, now); /* the tick ends the member: not here, under its caller's feet */
 	if (d != DROP_NONE)
 		return d;
 	if (in.kind == TRANSPORT_RTP)
@@ -229,7 +231,8 @@ static enum drop input_member(struct sfu *s, struct member *m, const struct path
 		return media_rtcp(s, m, span_of(in.p, in.n), now);
 	if (in.opened)
 		connected(s, m);
-	member_file(s, m); /* a handshake step: rare */
+	if (m->tp.state != TRANSPORT_ENDED)
+		member_file(s, m); /* a handshake step: rare */
 	return DROP_NONE;
 }
 
