@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: AGPL-3.0-only
+#
+# other_debian.sh RELEASE ROWS: the tree on another Debian, freshly installed in build/RELEASE: what `./edge test` says
+# there without browsers, and a demo started and stopped. Result rows go to ROWS. Needs root and debootstrap.
+set -eu
+
+release=$1 rows=$2
+root=$PWD/build/$release
+log=$PWD/build/logs/$release.log
+mkdir -p build/logs
+
+if [ ! -e "$root/complete" ]; then
+    printf '==> installing Debian %s into build/%s ... ' "$release" "$release"
+    rm -rf "$root"
+    debootstrap --variant=minbase "$release" "$root" > "$log" 2>&1 || { tail -n 20 "$log"; exit 1; }
+    echo force-unsafe-io > "$root/etc/dpkg/dpkg.cfg.d/fast"
+    touch "$root/complete"
+    echo 'done'
+fi
+rm -rf "$root/src"
+mkdir "$root/src"
+tar --exclude=./build --exclude=./.git --exclude=node_modules -cf - . | tar -xf - -C "$root/src"
+
+# A mount and a process namespace of its own: whatever the tests leave behind ends with it.
+# shellcheck disable=SC2016
+unshare --mount --pid --fork --kill-child sh -eu -c '
+    mount -t proc proc "$1/proc"
+    mount --rbind /dev "$1/dev"
+    mount -t tmpfs tmpfs "$1/tmp"
+    exec env -i HOME=/root TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
+        chroot "$1" bash /src/tests/other_debian_inside.sh' sh "$root" || true
+cp "$root/src/build/results/rows.json" "$rows"

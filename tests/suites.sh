@@ -1,0 +1,188 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: AGPL-3.0-only
+#
+# What `./edge test` runs. A suite whose tests do not exist in this tree is not in the list; a test that cannot run here
+# is a skip with its reason, and a build that fails is a failure of every suite that needs it.
+
+RESULTS=build/results
+ROWS=$RESULTS/rows.json
+TALLY=("$PYTHON" tests/tally.py)
+declare -A BUILT=()
+
+# suite            packages                what runs it
+SUITES='
+lint               build,oracle,test       meson_suite  test  lint
+unit               build,oracle            meson_suite  test  unit
+fuzz               build,oracle            meson_suite  test  fuzz
+sim                build,oracle            meson_suite  test  sim
+oom                build,oracle            meson_suite  test  oom
+asan               build,oracle            meson_suite  asan  unit fuzz sim oom
+clang              build,oracle,test       compiles     clang
+central            build,demo              programs     tests/central
+e2e                build,demo,test,browser programs     tests/e2e
+interop            build,demo,test,browser programs     tests/interop
+debian13           other_debian            other_debian trixie
+'
+
+# --- builds ---
+
+# built NAME: build/NAME with warnings as errors, made once per run
+built() {
+    local dir=build/$1 log=build/logs/$1.log options=(-Dwerror=true --buildtype=debugoptimized) compiler=gcc
+    case $1 in
+        asan) options+=('-Db_sanitize=address,undefined' -Db_lundef=false) ;;
+        clang) compiler=clang ;;
+    esac
+    if [ -z "${BUILT[$1]-}" ]; then
+        BUILT[$1]=no
+        ! CC=$compiler step "building $dir" "$log" build_in "$dir" "${options[@]}" || BUILT[$1]=yes
+    fi
+    [ "${BUILT[$1]}" = yes ]
+}
+
+# --- the kinds of suite ---
+
+# meson_suite SUITE BUILD MESON-SUITE...
+meson_suite() {
+    local suite=$1 dir=build/$2 kind flags=() log
+    built "$2" || { "${TALLY[@]}" add $ROWS "$suite" build fail "build/$2 does not build: build/logs/$2.log" || true; return; }
+    shift 2
+    for kind; do
+        ! has_meson_suite "$dir" "$kind" || flags+=(--suite "$kind")
+    done
+    log=$dir/meson-logs/edge-$suite.json
+    rm -f "$log"
+    meson test -C "$dir" --no-rebuild --print-errorlogs --quiet --logbase "edge-$suite" \
+        --timeout-multiplier "$([ "$suite" = asan ] && echo 6 || echo 3)" "${flags[@]}" < /dev/null || true
+    if [ -s "$log" ]; then
+        "${TALLY[@]}" meson $ROWS "$suite" "$log" || true
+    else
+        "${TALLY[@]}" add $ROWS "$suite" meson fail "meson test left no results" || true
+    fi
+}
+
+# Which suites a build has is known once it is configured; before that, the words in tests/ tell.
+has_meson_suite() {
+    if [ -e "$1/meson-info/intro-tests.json" ]; then
+        "${TALLY[@]}" has "$1/meson-info/intro-tests.json" "$2"
+    else
+        grep -rqs --include=meson.build "suite: *\[\?'$2'" tests
+    fi
+}
+
+compiles() {
+    if built "$2"; then
+        "${TALLY[@]}" add $ROWS "$1" "builds without a warning" pass
+    else
+        "${TALLY[@]}" add $ROWS "$1" "builds without a warning" fail "see build/logs/$2.log" || true
+    fi
+}
+
+# programs SUITE DIRECTORY-OR-FILE: every executable test_* speaks TAP; Python files get tests/tap.py around them
+programs() {
+    local file command
+    node_modules "$2"
+    for file in $(test_programs "$2"); do
+        command=("$ROOT/$file")
+        [ "${file##*.}" != py ] || command=("$PYTHON" tests/tap.py "$file")
+        "${TALLY[@]}" run $ROWS "$1" "$(basename "$file")" 1200 "${command[@]}" || true
+    done
+}
+
+test_programs() {
+    find "$1" -maxdepth 1 -type f -name 'test_*' \( -executable -o -name '*.py' \) 2>/dev/null | sort
+}
+
+# Tests in JavaScript name their packages, locked, beside them.
+node_modules() {
+    local dir=$1
+    [ -d "$dir" ] || dir=$(dirname "$dir")
+    [ -e "$dir/package-lock.json" ] && [ ! -e "$dir/node_modules/.package-lock.json" ] || return 0
+    step "packages of $dir" build/logs/npm.log env PUPPETEER_SKIP_DOWNLOAD=1 \
+        npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund || say "its tests will say what they miss"
+}
+
+other_debian() {
+    local rows=$ROOT/$RESULTS/$1.json
+    if [ "$(id -u)" -ne 0 ]; then
+        "${TALLY[@]}" add $ROWS "$1" "$2" skip "only root can make a chroot"
+    elif grep -q "^VERSION_CODENAME=$2" /etc/os-release; then
+        "${TALLY[@]}" add $ROWS "$1" "$2" skip "this machine is a Debian $2 itself"
+    elif ! command -v debootstrap >/dev/null; then
+        "${TALLY[@]}" add $ROWS "$1" "$2" skip "debootstrap is not installed: apt-get install debootstrap"
+    else
+        rm -f "$rows"
+        bash tests/other_debian.sh "$2" "$rows" || true
+        [ -s "$rows" ] || "${TALLY[@]}" add "$rows" "$1" "$2" fail "no result: see build/logs/$2.log" || true
+        "${TALLY[@]}" merge $ROWS "$1" "$rows" || true
+    fi
+}
+
+# --- the list ---
+
+# suite_names: those that this tree has tests for, then each program of tests/e2e by its own name
+suite_names() {
+    local name packages kind args
+    while read -r name packages kind args; do
+        [ -n "$name" ] || continue
+        # shellcheck disable=SC2086
+        case $kind in
+            meson_suite) has_any_meson_suite $args && echo "$name" ;;
+            programs) [ -z "$(test_programs "$args")" ] || echo "$name" ;;
+            *) echo "$name" ;;
+        esac
+    done <<< "$SUITES"
+}
+
+has_any_meson_suite() {
+    local dir=build/$1 kind
+    shift
+    for kind; do
+        ! has_meson_suite "$dir" "$kind" || return 0
+    done
+    return 1
+}
+
+single_names() {
+    test_programs tests/e2e | sed 's|.*/test_||; s|\..*||'
+}
+
+# row_of SUITE: its line of the table; a single program of tests/e2e gets one made for it
+row_of() {
+    local row file
+    row=$(grep "^$1 " <<< "$SUITES") || {
+        file=$(find tests/e2e -maxdepth 1 -name "test_$1.*" | head -n 1)
+        row="$1 build,demo,test,browser programs $file"
+        [ "$1" != front ] || row="$1 demo,test programs $file"
+    }
+    printf '%s\n' "$row"
+}
+
+run_suites() {
+    local wanted=("$@") known name groups kind args began=$SECONDS
+    local packages=()
+    known=$(suite_names; single_names)
+    if [ "${1-}" = --list ]; then
+        say "$known"
+        return
+    fi
+    [ ${#wanted[@]} -gt 0 ] || mapfile -t wanted < <(suite_names)
+    for name in "${wanted[@]}"; do
+        grep -qx -- "$name" <<< "$known" || die "test: there is no suite $name" "choose of: $(tr '\n' ' ' <<< "$known")"
+        read -r _ groups _ <<< "$(row_of "$name")"
+        packages+=("${groups//,/ }")
+    done
+    # shellcheck disable=SC2046
+    want_packages $(printf '%s\n' "${packages[@]}" | tr -s " " "\n" | sort -u)
+
+    mkdir -p $RESULTS
+    rm -f $ROWS
+    for name in "${wanted[@]}"; do
+        say "=== $name"
+        read -r _ _ kind args <<< "$(row_of "$name")"
+        # shellcheck disable=SC2086
+        $kind "$name" $args
+    done
+    say "=== $((SECONDS - began)) s"
+    "${TALLY[@]}" sum $ROWS
+}

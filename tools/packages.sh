@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: AGPL-3.0-only
+#
+# Debian packages by purpose: the only list. Names are the same on Debian 12 and 13 unless a line says otherwise.
+# PROGRAM?PACKAGE is wanted only where PROGRAM is missing, whoever installed it.
+
+packages_of() {
+    case $1 in
+        build) echo "gcc libc6-dev meson ninja-build pkgconf libssl-dev libevent-dev libsystemd-dev libwslay-dev" ;;
+        demo)  echo "nginx libnginx-mod-stream openssl curl iproute2 procps python3 python3-aiohttp" ;;
+        oracle) echo "libsrtp2-dev" ;;    # other people's code that unit tests compare ours with
+        test)  echo "clang binutils universal-ctags nghttp2-client systemd python3" ;;
+        browser) echo "node?nodejs npm?npm chromium firefox-esr" ;;
+        other_debian) echo "debootstrap" ;;
+        *) die "packages_of: there is no group $1" ;;
+    esac
+}
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# want_packages GROUP...: installs what is missing; without root names it, and goes on
+want_packages() {
+    local group entry package nginx_was_here=yes
+    local missing=()
+
+    if ! command -v dpkg-query >/dev/null; then
+        say "not a Debian system: packages are up to you: $(for group; do packages_of "$group"; done | tr '\n' ' ')"
+        return
+    fi
+    for group; do
+        for entry in $(packages_of "$group"); do
+            package=${entry#*\?}
+            [ "$package" = "$entry" ] || ! command -v "${entry%%\?*}" >/dev/null || continue
+            is_installed "$package" || missing+=("$package")
+        done
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    if [ "$(id -u)" -ne 0 ]; then
+        say "missing packages: ${missing[*]}"
+        say "as root:          apt-get install --no-install-recommends ${missing[*]}"
+        return
+    fi
+    is_installed nginx || nginx_was_here=no
+    say "installing: ${missing[*]}"
+    step "package lists" build/logs/apt-update.log apt_get update ||
+        die "apt-get update failed" "check this machine's network and /etc/apt/sources.list, then try again"
+    step "packages (log: build/logs/apt-install.log)" build/logs/apt-install.log \
+        apt_get install --no-install-recommends "${missing[@]}" ||
+        die "apt-get install failed" "see the message above; \`apt-get --fix-broken install\` mends a half-done installation"
+    [ $nginx_was_here = yes ] || stop_stock_nginx
+}
+
+apt_get() {
+    DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
+}
+
+# Debian's nginx package starts a server of its own on port 80. We install it for the program only; a server that was
+# there before us is its owner's.
+stop_stock_nginx() {
+    is_installed nginx || return 0
+    if [ -d /run/systemd/system ]; then
+        systemctl --quiet disable --now nginx.service || true
+    elif [ -s /run/nginx.pid ]; then
+        kill -QUIT "$(cat /run/nginx.pid)" 2>/dev/null || true
+    fi
+}
