@@ -62,7 +62,8 @@ int sfud_open(struct sfud *d);
 int sfud_loop(struct sfud *d);
 void sfud_close(struct sfud *d);
 void sfud_drain(struct sfud *d, uint64_t limit);
-/* New configuration from the same files; writes the keys that need a restart into frozen. ERR_MALFORMED: nothing changed. */
+/* New configuration from the same files; writes the keys that need a restart into frozen. ERR_MALFORMED: nothing
+ * changed. */
 int sfud_reload(struct sfud *d, struct wr *frozen);
 
 /* shell_signal.c */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* sfud's configuration: one immutable struct, filled from the key table, the environment of the existing system and sfud.conf. */
+/* sfud's configuration: one immutable struct, filled from the key table, the environment of the existing system
+ * and sfud.conf. */
 #ifndef SFUD_CONF_H
 #define SFUD_CONF_H
 
@@ -43,8 +44,8 @@ struct sfud_conf {
 
 extern const struct conf_key sfud_keys[];
 
-/* Defaults, environment, the file with its drop-ins, then the checks that need more than one key. path NULL: SFUD_CONF_PATH,
- * which may be missing. Logs what is wrong, with file and line. ERR_MALFORMED, -errno. */
+/* Defaults, environment, the file with its drop-ins, then the checks that need more than one key. path NULL:
+ * SFUD_CONF_PATH, which may be missing. Logs what is wrong, with file and line. ERR_MALFORMED, -errno. */
 int sfud_conf_load(const char *path, struct sfud_conf *ret);
 void sfud_conf_done(struct sfud_conf *c);
 

@@ -14,7 +14,8 @@ static const char sfu_interface[] =
 	"interface io.oxpulse.Sfu\n"
 	"\n"
 	"# rtt: microseconds, 0 = unknown. remb: bits per second the member can take, 0 = unknown.\n"
-	"type Member (sub: int, connected: bool, attached: bool, publishes: int, receives: int, sent: int, rtt: int, remb: int, cipher: string)\n"
+	"type Member (sub: int, connected: bool, attached: bool, publishes: int, receives: int, sent: int,\n"
+	"  rtt: int, remb: int, cipher: string)\n"
 	"type Room (name: string, members: []Member)\n"
 	"\n"
 	"method ListRooms() -> (rooms: []Room)\n";

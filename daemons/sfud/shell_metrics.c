@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * The Prometheus page. Names are those of the existing system, doubled prefixes included, so that dashboards keep working;
- * per-peer series are left out on purpose: their labels grew without bound there, and io.oxpulse.Sfu.ListRooms tells more.
+ * The Prometheus page. Names are those of the existing system, doubled prefixes included, so that dashboards keep
+ * working; per-peer series are left out on purpose: their labels grew without bound there, and
+ * io.oxpulse.Sfu.ListRooms tells more.
  */
 #include "sfud/sfud.h"
 #include "sys/log.h"
@@ -208,6 +209,8 @@ static void write_wire(const struct sfud *d, struct page *p)
 	family(p, "sfu_tracks_map_sent_total", "tracks_map messages.", "has_peers", booleans, s->map_sent, 2);
 	family(p, "sfu_sdp_msid_injected_total", "Media lines of answers.", "has_msid", booleans, s->msid_written, 2);
 	family(p, "sfu_ice_state_total", "Transport states entered.", "state", ice, s->ice, TRANSPORT_STATE_MAX_);
+	family(p, "sfu_transport_odd_events_total", "Events that the state of an ended transport did not expect.", "state",
+	       ice, s->odd_event, TRANSPORT_STATE_MAX_);
 	family(p, "sfu_transport_ended_total", "Transports that ended by themselves.", "reason", ends, s->ends,
 	       ARRAY_LEN(ends));
 	counter(p, "sfu_client_ws_protocol_errors_total", "Sockets closed for breaking RFC 6455 or the size limit.",
@@ -215,6 +218,29 @@ static void write_wire(const struct sfud *d, struct page *p)
 	counter(p, "sfu_client_ws_binary_ignored_total", "Binary messages ignored.", ws.binary);
 	counter(p, "sfu_client_ws_bad_requests_total", "Upgrade requests that were not HTTP.", ws.bad_heads);
 	counter(p, "sfu_client_ws_slow_requests_total", "Upgrade requests that took too long.", ws.slow_heads);
+}
+
+static void write_tracks(const struct sfud *d, struct page *p)
+{
+	static const char *const name = "sfu_sfu_track_out_state_transitions_total";
+	static const char *const states[] = { "to_open", "negotiating", "open" };
+
+	head(p, name, "counter", "State changes of subscriptions.");
+	for (size_t from = 0; from < ARRAY_LEN(states); from++)
+		for (size_t to = 0; to < ARRAY_LEN(states); to++) {
+			if (from == to)
+				continue;
+			wr_str(p->w, name);
+			wr_str(p->w, "{");
+			label(p->w, "edge_id", p->edge_id);
+			wr_str(p->w, ",");
+			label(p->w, "from", states[from]);
+			wr_str(p->w, ",");
+			label(p->w, "to", states[to]);
+			wr_str(p->w, "} ");
+			wr_dec(p->w, d->sfu.stats.sub_moves[from][to]);
+			wr_str(p->w, "\n");
+		}
 }
 
 static void write_sockets(const struct sfud *d, struct page *p)
@@ -243,6 +269,7 @@ void metrics_write(const struct sfud *d, struct wr *w)
 	write_drops(d, &p);
 	write_signal(d, &p);
 	write_wire(d, &p);
+	write_tracks(d, &p);
 	write_sockets(d, &p);
 }
 

@@ -244,12 +244,17 @@ static size_t on_data(struct stream *s, struct span in)
 			return used;
 	}
 	ws->in = span_of(in.p + used, in.n - used);
-	if (wslay_event_recv(ws->frames) != 0) {
+	bool failed = wslay_event_recv(ws->frames) != 0;
+
+	flush(ws); /* pongs, the answer to a close, the close that names a fault */
+	/* A frame that breaks RFC 6455 or the size limit makes wslay queue a close and stop reading, and that is
+	 * all it says. */
+	if (failed || (!wslay_event_get_read_enabled(ws->frames) && !wslay_event_get_close_received(ws->frames))) {
 		ws->server->count.protocol_errors++;
-		stream_finish(s, 0);
+		ws->closing = true;
+		stream_finish(s, CLOSE_DRAIN);
 		return in.n;
 	}
-	flush(ws); /* pongs, the answer to a close */
 	if (wslay_event_get_close_received(ws->frames) && wslay_event_get_close_sent(ws->frames))
 		stream_finish(s, CLOSE_DRAIN);
 	return in.n;

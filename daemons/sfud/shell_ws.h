@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * A WebSocket server (RFC 6455) for the signalling endpoint: HTTP/1.1 upgrade, then frames by wslay. Knows nothing of rooms. Text
- * messages only: binary ones are counted and ignored. Idle peers are pinged; three silent intervals end them.
+ * A WebSocket server (RFC 6455) for the signalling endpoint: HTTP/1.1 upgrade, then frames by wslay. Knows nothing of
+ * rooms. Text messages only: binary ones are counted and ignored. Idle peers are pinged; three silent intervals end
+ * them.
  */
 #ifndef SFUD_SHELL_WS_H
 #define SFUD_SHELL_WS_H
@@ -23,7 +24,8 @@ struct ws_ops {
 	void (*upgrade)(const struct http_head *head, void *server_arg, struct ws_verdict *ret);
 	void (*open)(struct ws *ws, void *arg);
 	void (*text)(struct ws *ws, void *arg, struct span text);
-	/* The last call; also for a ws that was taken but never opened. code: of the peer's close frame, 1006 without one. */
+	/* The last call; also for a ws that was taken but never opened. code: of the peer's close frame, 1006
+	 * without one. */
 	void (*closed)(struct ws *ws, void *arg, unsigned code);
 };
 

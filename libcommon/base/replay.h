@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* Sliding anti-replay window over 64-bit counters (RFC 3711 3.3.2, RFC 6479). Check first, mark after authentication. */
+/* Sliding anti-replay window over 64-bit counters (RFC 3711 3.3.2, RFC 6479). Check first, mark after
+ * authentication. */
 #ifndef BASE_REPLAY_H
 #define BASE_REPLAY_H
 

@@ -21,7 +21,8 @@ static inline int32_t seq32_diff(uint32_t a, uint32_t b)
 	return (int32_t)(a - b);
 }
 
-/* The 64-bit number nearest to `ref` whose low 16 bits are `seq`. Start `ref` at >= 65536 so that it cannot go below 0. */
+/* The 64-bit number nearest to `ref` whose low 16 bits are `seq`. Start `ref` at >= 65536 so that it cannot go
+ * below 0. */
 static inline uint64_t seq16_extend(uint64_t ref, uint16_t seq)
 {
 	return ref + (uint64_t)(int64_t)seq16_diff(seq, (uint16_t)ref);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* Configuration files as bytes: size cap, drop-ins in order, credentials. What the bytes mean is wire/conf's business. */
+/* Configuration files as bytes: size cap, drop-ins in order, credentials. What the bytes mean is wire/conf's
+ * business. */
 #ifndef SYS_CONF_FILE_H
 #define SYS_CONF_FILE_H
 
@@ -10,14 +11,16 @@
 #define CONF_FILE_MAX (256 * 1024)
 
 /* Calls fn for `path` and then each `path`.d/<name>.conf in byte order of names. A missing main file is not an
- * error when `optional`; a missing directory never is. Stops at the first r < 0 of fn and returns it. -errno, ERR_LIMIT. */
+ * error when `optional`; a missing directory never is. Stops at the first r < 0 of fn and returns it. -errno,
+ * ERR_LIMIT. */
 int conf_file_each(const char *path, bool optional, int (*fn)(const char *path, struct span text, void *arg), void *arg);
 
 /* A whole regular file into caller memory, NUL-terminated; *ret_n without the NUL. 0, -errno, ERR_LIMIT. */
 int conf_file_read(const char *path, char *buf, size_t cap, size_t *ret_n);
 
-/* A secret from a file (mode must not allow others: -EPERM), one trailing newline dropped. A name without "/" is looked
- * up in $CREDENTIALS_DIRECTORY (systemd's LoadCredential=). -errno, ERR_LIMIT, ERR_MISSING when empty or no such place. */
+/* A secret from a file (mode must not allow others: -EPERM), one trailing newline dropped. A name without "/" is
+ * looked up in $CREDENTIALS_DIRECTORY (systemd's LoadCredential=). -errno, ERR_LIMIT, ERR_MISSING when empty or no
+ * such place. */
 int conf_file_secret(const char *name, struct secret *ret);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* The head of an HTTP/1.1 request (RFC 9112 2-5), for the signalling upgrade: request line and header fields. Strict: no
- * obsolete folding, no bare CR or LF, no white space before the colon, origin-form only; and nothing two readers could
- * disagree on: one Host, one Content-Length, not together with Transfer-Encoding. Borrows from the input. */
+/* The head of an HTTP/1.1 request (RFC 9112 2-5), for the signalling upgrade: request line and header fields.
+ * Strict: no obsolete folding, no bare CR or LF, no white space before the colon, origin-form only; and nothing
+ * two readers could disagree on: one Host, one Content-Length, not together with Transfer-Encoding. Borrows from
+ * the input. */
 #ifndef WIRE_HTTP_HEAD_H
 #define WIRE_HTTP_HEAD_H
 

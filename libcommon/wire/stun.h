@@ -67,7 +67,8 @@ int stun_parse(struct span dgram, struct stun_msg *ret);
 /* RFC 8489 9.1: HMAC-SHA1 with the short-term password. ERR_MISSING without the attribute, ERR_AUTH when it differs. */
 int stun_check_integrity(const struct stun_msg *m, struct span password);
 
-/* Building: begin, attributes, then integrity (optional) and fingerprint, then end. The message starts where w starts. */
+/* Building: begin, attributes, then integrity (optional) and fingerprint, then end. The message starts where w
+ * starts. */
 void stun_begin(struct wr *w, enum stun_class cls, uint16_t method, const uint8_t tid[STUN_TID_LEN]);
 void stun_put(struct wr *w, uint16_t attr, struct span value);
 void stun_put_xor_addr(struct wr *w, uint16_t attr, const struct addr *a, const uint8_t tid[STUN_TID_LEN]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * Arbitrary datagrams, each behind a 16-bit length, into a fresh server: it never opens, an end is final and silent, and a
- * deadline exists only during a handshake. What counts as records is never longer than the datagram.
+ * Arbitrary datagrams, each behind a 16-bit length, into a fresh server: it never opens, an end is final and silent,
+ * and a deadline exists only during a handshake. What counts as records is never longer than the datagram.
  */
 #include "fuzz.h"
 #include "sfud/transport/dtls_mem.h"

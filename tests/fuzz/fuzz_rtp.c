@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * An accepted packet lies within its datagram; its header, written anew with every id mapped to itself, reads back to the
- * same fields, the same elements and the same payload, with any mid, and needs exactly the room it says.
+ * An accepted packet lies within its datagram; its header, written anew with every id mapped to itself, reads back to
+ * the same fields, the same elements and the same payload, with any mid, and needs exactly the room it says.
  */
 #include "fuzz.h"
 #include "sfud/media/rtp.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * Nothing opens under keys it was not sealed with, and a refused packet leaves no stream behind. What we seal opens once, to
- * the same bytes, also across roll-overs. First byte: 1 = CM, 2 = RTCP, upper half = CSRCs of the packet we seal.
+ * Nothing opens under keys it was not sealed with, and a refused packet leaves no stream behind. What we seal opens
+ * once, to the same bytes, also across roll-overs. First byte: 1 = CM, 2 = RTCP, upper half = CSRCs of the packet we
+ * seal.
  */
 #include "fuzz.h"
 #include "sfud/transport/srtp.h"

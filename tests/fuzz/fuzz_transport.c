@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * A script of what can happen to one peer's transport. Afterwards, always: states only advance; keys exist in MEDIA and only
- * there; the selected path is one the caller was told of; a path that is lost was known; after the end nothing is sent and no
- * deadline is left.
+ * A script of what can happen to one peer's transport. Afterwards, always: states only advance; keys exist in MEDIA
+ * and only there; the selected path is one the caller was told of; a path that is lost was known; after the end
+ * nothing is sent and no deadline is left.
  */
 #include "fuzz.h"
 #include "sfud/transport/transport.h"
@@ -137,7 +137,8 @@ static void step(struct world *w, struct rd *r)
 		ice_restart(&w->t.ice, &w->rng);
 		break;
 	case 9:
-		(void)transport_set_remote(&w->t, arg & 2 ? SPAN_LIT("other") : SPAN_LIT("peer"), SPAN_LIT("p"), fingerprint[arg & 1]);
+		(void)transport_set_remote(&w->t, arg & 2 ? SPAN_LIT("other") : SPAN_LIT("peer"), SPAN_LIT("p"),
+					   fingerprint[arg & 1]);
 		break;
 	case 10:
 		w->ctx.no_memory = arg & 1;

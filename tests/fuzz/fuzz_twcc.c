@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * First byte 0: the rest is a feedback body; it is read whole or not at all. Otherwise the rest is a script of five-byte
- * steps (what, time, number); every report, into any room, says the truth about each number.
+ * First byte 0: the rest is a feedback body; it is read whole or not at all. Otherwise the rest is a script of
+ * five-byte steps (what, time, number); every report, into any room, says the truth about each number.
  */
 #include "base/seqno.h"
 #include "fuzz.h"

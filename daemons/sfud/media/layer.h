@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* Which simulcast layer a subscriber gets. A pure function of what was observed; layer control by estimate comes later. */
+/* Which simulcast layer a subscriber gets. A pure function of what was observed; layer control by estimate comes
+ * later. */
 #ifndef SFUD_LAYER_H
 #define SFUD_LAYER_H
 
@@ -15,8 +16,9 @@ struct layer_seen {
 };
 
 /*
- * The layer to aim for: the highest active one whose rate fits into budget_bps (0: unknown, no limit), else the lowest active
- * one; `current` when nothing is active (-1: none yet). The caller switches only at a keyframe of that layer.
+ * The layer to aim for: the highest active one whose rate fits into budget_bps (0: unknown, no limit), else the
+ * lowest active one; `current` when nothing is active (-1: none yet). The caller switches only at a keyframe of that
+ * layer.
  */
 int layer_target(const struct layer_seen layers[LAYERS_MAX], uint64_t budget_bps, int current, mono_t now);
 

@@ -31,7 +31,8 @@ struct nack {
 	struct nack_item item[NACK_MAX]; /* ascending by seq */
 };
 
-/* A packet arrived (also by RTX): closes its gap, or opens gaps up to it. Returns the numbers given up for lack of room. */
+/* A packet arrived (also by RTX): closes its gap, or opens gaps up to it. Returns the numbers given up for lack of
+ * room. */
 uint32_t nack_seen(struct nack *k, uint64_t seq, mono_t now);
 /* The numbers to ask for now, ascending, `max` at most; count. *ret_lost grows by those given up. */
 uint32_t nack_due(struct nack *k, mono_t now, uint64_t rtt_us, uint16_t *ret, uint32_t max, uint32_t *ret_lost);

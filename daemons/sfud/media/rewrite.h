@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * One subscriber's view of a published stream: continuous sequence numbers and timestamps across layer switches and source
- * restarts. Within a segment (between two switches) the mapping is a constant offset, so gaps and reordering
+ * One subscriber's view of a published stream: continuous sequence numbers and timestamps across layer switches and
+ * source restarts. Within a segment (between two switches) the mapping is a constant offset, so gaps and reordering
  * of the source stay visible to the receiver, and a lost number can be mapped back for a retransmission.
  */
 #ifndef SFUD_REWRITE_H
@@ -22,8 +22,8 @@ struct rewrite {
 
 /* out_seq/out_ts: random starts, chosen by the caller; the extended number starts above 65536. */
 void rewrite_init(struct rewrite *w, uint16_t out_seq, uint32_t out_ts);
-/* A new segment starts with this packet: it gets the next number after everything sent, and a timestamp that advances by the
- * time since the last packet at `clock` Hz (at least one tick). */
+/* A new segment starts with this packet: it gets the next number after everything sent, and a timestamp that
+ * advances by the time since the last packet at `clock` Hz (at least one tick). */
 void rewrite_switch(struct rewrite *w, uint8_t layer, uint64_t in_seq, uint32_t in_ts, uint32_t clock, mono_t now);
 /* False when in_seq lies before the segment (a straggler of an earlier one): do not send. */
 bool rewrite_map(struct rewrite *w, uint64_t in_seq, uint32_t in_ts, mono_t now, uint64_t *ret_out_seq, uint32_t *ret_out_ts);

@@ -6,8 +6,8 @@
 #include "base/mono.h"
 #include "sfud/media/rtp.h"
 
-/* Turns a received RTX packet into the packet it repeats, in place: original SSRC, payload type and number; header extensions stay.
- * *n shrinks by 2. ERR_SHORT when there is no original number: padding that probes for bandwidth. */
+/* Turns a received RTX packet into the packet it repeats, in place: original SSRC, payload type and number; header
+ * extensions stay. *n shrinks by 2. ERR_SHORT when there is no original number: padding that probes for bandwidth. */
 int rtx_unwrap(uint8_t *pkt, size_t *n, const struct rtp *r, uint32_t ssrc, uint8_t pt);
 
 /* What one subscriber may be resent: RTX_SHARE of the bytes sent to it, with RTX_FLOOR bytes per second at least.

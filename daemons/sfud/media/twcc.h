@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* Transport-wide congestion control, receiving side: arrival times of one publisher's packets, reported every TWCC_INTERVAL
- * (draft-holmer-rmcat-transport-wide-cc-extensions-01 3.1). */
+/* Transport-wide congestion control, receiving side: arrival times of one publisher's packets, reported every
+ * TWCC_INTERVAL (draft-holmer-rmcat-transport-wide-cc-extensions-01 3.1). */
 #ifndef SFUD_TWCC_H
 #define SFUD_TWCC_H
 
@@ -21,8 +21,8 @@ struct twcc {
 void twcc_init(struct twcc *t);
 /* A late packet, reported as missing already, is reported again together with all behind it. */
 void twcc_seen(struct twcc *t, uint16_t seq, mono_t now);
-/* Appends RTCP feedback packets for all that arrived since the last call, as many as needed, until w has no room for another.
- * False when nothing was appended. What found no room stays due. */
+/* Appends RTCP feedback packets for all that arrived since the last call, as many as needed, until w has no room
+ * for another. False when nothing was appended. What found no room stays due. */
 bool twcc_report(struct twcc *t, struct wr *w, uint32_t sender, uint32_t media, mono_t now);
 mono_t twcc_next(const struct twcc *t);
 

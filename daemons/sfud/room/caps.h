@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * What one peer can send and receive for one kind of media: codecs with the payload types and header extensions with the ids
- * that its first offer chose. They hold for all its m-lines (BUNDLE demands it), so a map between two peers is
- * a map between two of these.
+ * What one peer can send and receive for one kind of media: codecs with the payload types and header extensions with
+ * the ids that its first offer chose. They hold for all its m-lines (BUNDLE demands it), so a map between two peers
+ * is a map between two of these.
  */
 #ifndef SFUD_CAPS_H
 #define SFUD_CAPS_H

@@ -109,7 +109,8 @@ static void on_sr(struct sfu *s, struct member *m, const struct rtcp *p, mono_t 
 	}
 }
 
-/* RFC 3550 6.4.1: the round trip is now - LSR - DLSR; our SRs carry the publisher's clock, so LSR is looked up, not subtracted. */
+/* RFC 3550 6.4.1: the round trip is now - LSR - DLSR; our SRs carry the publisher's clock, so LSR is looked up,
+ * not subtracted. */
 static void on_report(struct member *m, struct sub *sub, const struct rtcp_report *r, mono_t now)
 {
 	uint64_t held = (uint64_t)r->dlsr * US_PER_SEC / 65536, since = mono_since(now, sub->sr_at);

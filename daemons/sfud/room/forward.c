@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * The way of a media packet: whose stream is it, is it new, and then once for each subscriber a new header, a copy
- * of the payload into the outbox, and SRTP over it in place. Packets of one receive batch are collected per track first, so
- * that all of a subscriber's packets are written next to each other: one GSO message, one warm cipher context.
+ * The way of a media packet: whose stream is it, is it new, and then once for each subscriber a new header, a copy of
+ * the payload into the outbox, and SRTP over it in place. Packets of one receive batch are collected per track first,
+ * so that all of a subscriber's packets are written next to each other: one GSO message, one warm cipher context.
  */
 #include "base/seqno.h"
 #include "sfud/room/room.h"
@@ -253,9 +253,14 @@ static void retarget(struct sfu *s, const struct track *t, struct sub *sub, cons
 		sub->asked = true;
 		sub->waiting_since = now;
 	}
-	struct stream *st = stream_get(s, t->stream[target]);
+}
 
-	/* Said with every burst while it waits: the request or its keyframe may be lost, and the throttle folds the rest. */
+/* Said with every burst that did not bring it: the request or its keyframe may be lost, and the throttle folds the
+ * rest. */
+static void ask_again(struct sfu *s, const struct track *t, const struct sub *sub, mono_t now)
+{
+	struct stream *st = sub->asked ? stream_get(s, t->stream[sub->target]) : NULL;
+
 	if (st)
 		feedback_want_keyframe(s, st, now);
 }
@@ -334,6 +339,7 @@ static void forward_burst(struct sfu *s, const struct track *t, const struct bur
 		else
 			s->stats.drops[d]++;
 	}
+	ask_again(s, t, sub, now);
 }
 
 void forward_flush(struct sfu *s, mono_t now)

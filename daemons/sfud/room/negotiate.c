@@ -65,8 +65,8 @@ static void learn_ssrcs(struct sfu *s, struct member *m, struct track *t, const 
 		m->ssrcs[m->n_ssrcs++] = (struct ssrc_entry){ d->ssrc[0].rtx, true, st->self };
 }
 
-/* Microphone and first camera are announced at once, so that tiles are ready before media; a further video line is usually a
- * slot for a screen that nobody shares yet. */
+/* Microphone and first camera are announced at once, so that tiles are ready before media; a further video line is
+ * usually a slot for a screen that nobody shares yet. */
 static bool open_tracks(struct sfu *s, struct member *m, const struct sdp *offer)
 {
 	bool have[2] = { false, false };
@@ -117,7 +117,8 @@ static int first_offer(struct sfu *s, struct member *m, const struct sdp *offer)
 	return open_tracks(s, m, offer) ? 0 : ERR_LIMIT;
 }
 
-/* Lines of ours that were in flight when the WebSocket was lost may be unknown to the client: they are offered again. */
+/* Lines of ours that were in flight when the WebSocket was lost may be unknown to the client: they are offered
+ * again. */
 static bool withdraw_unseen(struct sfu *s, struct member *m, uint32_t seen)
 {
 	while (m->n_lines > seen) {

@@ -194,6 +194,8 @@ static void member_clear_media(struct sfu *s, struct member *m, mono_t now)
 static void member_clear_transport(struct sfu *s, struct member *m)
 {
 	room_forget_paths(s, m);
+	for (size_t i = 0; i < TRANSPORT_STATE_MAX_; i++)
+		s->stats.odd_event[i] += m->tp.odd_event[i];
 	if (m->tp.ops) {
 		room_forget_ufrag(s, m);
 		transport_done(&m->tp);

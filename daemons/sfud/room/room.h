@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* Who is in which room, and what they publish and receive. Knows people, not bytes. Internal to the core: the shell uses sfu.h. */
+/* Who is in which room, and what they publish and receive. Knows people, not bytes. Internal to the core: the
+ * shell uses sfu.h. */
 #ifndef SFUD_ROOM_H
 #define SFUD_ROOM_H
 
@@ -10,7 +11,8 @@
 struct room *room_get(const struct sfu *s, struct handle h);
 struct member *member_get(const struct sfu *s, struct handle h);
 void room_tick(struct sfu *s, struct room *r, mono_t now);
-/* Ends a member: its tracks, subscriptions, paths and place in the room. code: sent to its WebSocket, NONE when it is gone. */
+/* Ends a member: its tracks, subscriptions, paths and place in the room. code: sent to its WebSocket, NONE when it
+ * is gone. */
 void member_end(struct sfu *s, struct member *m, enum sig_close code, const char *reason, mono_t now);
 /* The same member with nothing negotiated: before a new call of the same sub. ERR_NOMEM: it could not be renewed. */
 int member_renew(struct sfu *s, struct member *m, mono_t now);
@@ -51,8 +53,8 @@ void session_tick(struct sfu *s, struct member *m, mono_t now);
 int negotiate_offer(struct sfu *s, struct member *m, const struct sdp *offer, mono_t now);
 /* Writes the answer to the last offer, or our next offer. False when it does not fit. */
 bool negotiate_write(struct sfu *s, struct member *m, bool answer, struct span *ret);
-/* Puts changes into lines: idles those whose track is gone, gives one waiting subscription a line. The mid offered, or NULL when
- * nothing changes. *ret_sub: the subscription that was placed, none for a removal alone. */
+/* Puts changes into lines: idles those whose track is gone, gives one waiting subscription a line. The mid
+ * offered, or NULL when nothing changes. *ret_sub: the subscription that was placed, none for a removal alone. */
 const char *negotiate_next(struct sfu *s, struct member *m, struct handle *ret_sub);
 /* Takes over the directions of the client's answer. */
 void negotiate_answered(struct sfu *s, struct member *m, const struct sdp *answer, mono_t now);

@@ -68,6 +68,21 @@ static bool resumes(const struct member *m, const struct sdp *offer)
 	       memcmp(m->tp.fingerprint, offer->fingerprint, DTLS_FINGERPRINT_LEN) == 0;
 }
 
+/* RFC 8445 9, RFC 8839 4.4.3.1.1: an offer with new credentials is an ICE restart, and its answer brings new ones,
+ * too. */
+static int set_remote(struct sfu *s, struct member *m, const struct sdp *offer)
+{
+	bool known = m->tp.ice.remote_ufrag[0] != '\0';
+
+	if (known && !span_is(offer->ufrag, m->tp.ice.remote_ufrag)) {
+		room_forget_ufrag(s, m);
+		ice_restart(&m->tp.ice, s->rng);
+		if (room_learn_ufrag(s, m) < 0)
+			return ERR_NOMEM;
+	}
+	return transport_set_remote(&m->tp, offer->ufrag, offer->pwd, offer->fingerprint);
+}
+
 static bool send_answer(struct sfu *s, struct member *m)
 {
 	struct span sdp;
@@ -107,7 +122,7 @@ static void on_offer(struct sfu *s, struct member *m, const struct sig_in *in, m
 		refuse(s, m, OFFER_SDP_ERR, SIG_CLOSE_INTERNAL, "internal", now);
 		return;
 	}
-	r = transport_set_remote(&m->tp, offer->ufrag, offer->pwd, offer->fingerprint);
+	r = set_remote(s, m, offer);
 	if (r == 0)
 		r = negotiate_offer(s, m, offer, now);
 	if (r < 0) {

@@ -171,6 +171,15 @@ void room_forget_ufrag(struct sfu *s, struct member *m)
 	slab_free(&s->ufrags, e->self);
 }
 
+/* A check that is answered with an error proves nothing (RFC 8445 7.3.1). */
+static bool proved(const struct member *m, const struct path *path)
+{
+	for (size_t i = 0; i < ICE_PATHS_MAX; i++)
+		if (m->tp.ice.paths[i].used && path_eq(&m->tp.ice.paths[i].path, path))
+			return true;
+	return false;
+}
+
 static enum drop input_stun(struct sfu *s, const struct path *path, struct span dgram, mono_t now)
 {
 	struct transport_in in = { 0 };
@@ -194,7 +203,8 @@ static enum drop input_stun(struct sfu *s, const struct path *path, struct span 
 		return d;
 	if (in.ice == ICE_PATH_LOST_AND_NEW)
 		forget_path(s, &in.lost, m->self);
-	learn_path(s, path, m->self);
+	if (proved(m, path))
+		learn_path(s, path, m->self);
 	if (m->tp.state != before)
 		s->stats.ice[m->tp.state]++;
 	/* Consent only moves later, so the filed deadline stays good until it fires. */
@@ -312,6 +322,8 @@ void member_file(struct sfu *s, struct member *m)
 {
 	mono_t at = mono_min(m->tp.ops ? transport_next(&m->tp) : MONO_NEVER, m->session_by);
 
+	if (m->tp.ops && m->tp.state == TRANSPORT_ENDED)
+		at = (mono_t){ 0 }; /* it said goodbye: the next tick ends the member */
 	(void)dq_set(&s->members_due, &m->timer, mono_min(at, feedback_next(s, m)));
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* Signalling on its way out: text frames and closes per member, in caller memory, emptied by `full` (see base/outbox.h). */
+/* Signalling on its way out: text frames and closes per member, in caller memory, emptied by `full` (see
+ * base/outbox.h). */
 #ifndef SFUD_SIGBOX_H
 #define SFUD_SIGBOX_H
 

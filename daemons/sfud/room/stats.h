@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* Counters of the core, plain numbers; shell_metrics.c gives them their names. Only ever grow, but for the gauges the slabs hold. */
+/* Counters of the core, plain numbers that only grow; shell_metrics.c gives them their names. */
 #ifndef SFUD_STATS_H
 #define SFUD_STATS_H
 
@@ -28,7 +28,7 @@ struct sfu_stats {
 	uint64_t ice[TRANSPORT_STATE_MAX_];
 	uint64_t bwe_hints, bwe_hints_early;
 	uint64_t text_ignored, text_bad;
-	uint64_t odd_event[16];
+	uint64_t odd_event[TRANSPORT_STATE_MAX_]; /* of ended transports: events their state table has no cell for */
 	struct hist latency; /* receive to send, filled by the shell */
 };
 

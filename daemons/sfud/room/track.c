@@ -81,10 +81,12 @@ void track_close(struct sfu *s, struct track *t, mono_t now)
 	for (uint8_t i = 0; owner && i < owner->n_ssrcs;) {
 		struct stream *st = stream_get(s, owner->ssrcs[i].stream);
 
-		if (st && handle_eq(st->track, t->self))
-			owner->ssrcs[i] = owner->ssrcs[--owner->n_ssrcs];
-		else
+		if (!st || !handle_eq(st->track, t->self)) {
 			i++;
+			continue;
+		}
+		srtp_rx_forget(&owner->tp.rx, owner->ssrcs[i].ssrc);
+		owner->ssrcs[i] = owner->ssrcs[--owner->n_ssrcs];
 	}
 	for (uint8_t i = 0; i < LAYERS_MAX; i++)
 		stream_close(s, t->stream[i]);

@@ -90,10 +90,11 @@ struct sdp {
 	uint32_t n_candidates;
 };
 
-/* An offer or answer of a browser. *why: NULL or a static phrase for the log when the result is an error.
- * ICE credentials, fingerprint and setup may stand at session or media level (the first bundled m-line's count).
- * ERR_MALFORMED, ERR_LIMIT (text, line, m-lines), ERR_MISSING (ufrag, pwd, fingerprint). *ret is scratch: after an error
- * only n_media = 0 is true of it. Extensions that the browser only receives, or encrypts (RFC 6904), are left out. */
+/* An offer or answer of a browser. *why: NULL or a static phrase for the log when the result is an error. ICE
+ * credentials, fingerprint and setup may stand at session or media level (the first bundled m-line's count).
+ * ERR_MALFORMED, ERR_LIMIT (text, line, m-lines), ERR_MISSING (ufrag, pwd, fingerprint). *ret is scratch: after an
+ * error only n_media = 0 is true of it. Extensions that the browser only receives, or encrypts (RFC 6904), are
+ * left out. */
 int sdp_parse(struct span text, struct sdp *ret, const char **why);
 
 /* Renders s: the house's offers and answers. BUNDLE of all lines with `bundled`, extmap-allow-mixed. A line that is

@@ -42,7 +42,8 @@ bool sdp_made_of(struct span s, char extra1, char extra2); /* letters, digits an
 
 /* The payload types of the m-line, in order of preference; the attributes fill them in. */
 const char *sdp_media_codecs(struct sdp_media *m);
-/* An attribute of a media section: stores the value, or returns the phrase that refuses the text. Others are skipped. */
+/* An attribute of a media section: stores the value, or returns the phrase that refuses the text. Others are
+ * skipped. */
 const char *sdp_media_attr(struct sdp_reader *r, struct span name, struct span value);
 /* What can only be said when a section is complete: which codecs remain, which rids in which order. */
 void sdp_media_settle(struct sdp_reader *r);

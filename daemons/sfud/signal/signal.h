@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* The browser's JSON messages: text in, text out. Handshake frames are keyed by "kind", later ones by "type" (docs/signalling.md). */
+/* The browser's JSON messages: text in, text out. Handshake frames are keyed by "kind", later ones by "type"
+ * (docs/signalling.md). */
 #ifndef SFUD_SIGNAL_H
 #define SFUD_SIGNAL_H
 

@@ -37,8 +37,8 @@ struct ice_lite {
 /* Random credentials of the ice-char alphabet. */
 void ice_init(struct ice_lite *ice, struct rng *rng);
 
-/* New credentials for an ICE restart; paths stay usable until a check with the new ones succeeds (RFC 8445 9). The remote
- * ones are forgotten, because the peer's answer to a restart may arrive behind its first checks. */
+/* New credentials for an ICE restart; paths stay usable until a check with the new ones succeeds (RFC 8445 9). The
+ * remote ones are forgotten, because the peer's answer to a restart may arrive behind its first checks. */
 void ice_restart(struct ice_lite *ice, struct rng *rng);
 
 /* ERR_LIMIT when a value is too long for RFC 8839. A changed remote ufrag is an ICE restart of the peer. */
@@ -47,10 +47,11 @@ int ice_set_remote(struct ice_lite *ice, struct span ufrag, struct span pwd);
 enum ice_event { ICE_NOTHING, ICE_PATH_NEW, ICE_PATH_SELECTED, ICE_PATH_LOST_AND_NEW };
 
 /*
- * One Binding request that was found by its local ufrag. A good one is answered into out, on its own path. *ret_event says
- * whether a path became valid (PATH_NEW: register it) and/or the selected one changed; *ret_lost is the path that had
- * to make room, when PATH_LOST_AND_NEW. Role conflicts get 487, unknown comprehension-required attributes 420 (both only
- * when the integrity holds); a missing or wrong integrity is dropped without an answer, so a scan learns nothing.
+ * One Binding request that was found by its local ufrag. A good one is answered into out, on its own path. *ret_event
+ * says whether a path became valid (PATH_NEW: register it) and/or the selected one changed; *ret_lost is the path
+ * that had to make room, when PATH_LOST_AND_NEW. Role conflicts get 487, unknown comprehension-required attributes
+ * 420 (both only when the integrity holds); a missing or wrong integrity is dropped without an answer, so a scan
+ * learns nothing.
  */
 enum drop ice_input(struct ice_lite *ice, const struct stun_msg *m, const struct path *path, mono_t now,
 		    struct outbox *out, enum ice_event *ret_event, struct path *ret_lost);

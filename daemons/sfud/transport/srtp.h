@@ -65,9 +65,9 @@ int srtp_tx_init(struct srtp_tx *tx, enum srtp_suite suite, struct span master);
 void srtp_rx_done(struct srtp_rx *rx);
 void srtp_tx_done(struct srtp_tx *tx);
 
-/* Authenticates, checks replay, decrypts in place. *n shrinks to the plain packet. A stream is remembered only after
- * its first packet authenticated. DROP_NONE, DROP_{RTP,RTCP}_MALFORMED, DROP_SRTP_{AUTH,REPLAY,STREAMS}. After a drop the
- * bytes of pkt are undefined. */
+/* Authenticates, checks replay, decrypts in place. *n shrinks to the plain packet. A stream is remembered only
+ * after its first packet authenticated. DROP_NONE, DROP_{RTP,RTCP}_MALFORMED, DROP_SRTP_{AUTH,REPLAY,STREAMS}.
+ * After a drop the bytes of pkt are undefined. */
 enum drop srtp_open(struct srtp_rx *rx, uint8_t *pkt, size_t *n);
 enum drop srtcp_open(struct srtp_rx *rx, uint8_t *pkt, size_t *n);
 
@@ -76,9 +76,9 @@ void srtp_rx_forget(struct srtp_rx *rx, uint32_t ssrc);
 
 /*
  * Encrypts in place; the buffer has SRTP_OVERHEAD bytes of room behind n. hdr: bytes up to the payload (fixed header,
- * CSRCs and extensions). index: 48-bit packet index whose low 16 bits are the sequence number in the packet. Returns the
- * new length, or 0 (libcrypto failed, or SRTCP used up its 2^31 indices): nothing may be sent then. This is the hot path: one
- * call per forwarded packet.
+ * CSRCs and extensions). index: 48-bit packet index whose low 16 bits are the sequence number in the packet. Returns
+ * the new length, or 0 (libcrypto failed, or SRTCP used up its 2^31 indices): nothing may be sent then. This is the
+ * hot path: one call per forwarded packet.
  */
 size_t srtp_seal(struct srtp_tx *tx, uint8_t *pkt, size_t hdr, size_t n, uint64_t index);
 size_t srtcp_seal(struct srtp_tx *tx, uint8_t *pkt, size_t n);

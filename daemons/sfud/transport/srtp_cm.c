@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * AES-128 in counter mode and HMAC-SHA1 (RFC 3711 4.1.1, 4.2.1). SHA_CTX is deprecated, but it is a plain value: copying
- * the two states that have taken the key is a memcpy, where EVP allocates twice per packet and EVP_MAC is slower still.
+ * AES-128 in counter mode and HMAC-SHA1 (RFC 3711 4.1.1, 4.2.1). SHA_CTX is deprecated, but it is a plain value:
+ * copying the two states that have taken the key is a memcpy, where EVP allocates twice per packet and EVP_MAC is
+ * slower still.
  */
 #include "base/secret.h"
 #include "sfud/transport/srtp_impl.h"

@@ -37,7 +37,8 @@ struct srtp_keys {
 bool srtp_kdf(struct span key, struct span salt, uint8_t label, uint8_t *out, size_t n);
 
 bool srtp_gcm_init(struct srtp_half *h, const uint8_t key[SRTP_KEY_LEN], bool seal);
-/* aad and more: one after the other. The tag goes behind text[n]. False when libcrypto fails; nothing may be sent then. */
+/* aad and more: one after the other. The tag goes behind text[n]. False when libcrypto fails; nothing may be sent
+ * then. */
 bool srtp_gcm_seal(struct srtp_half *h, const uint8_t iv[SRTP_GCM_IV_LEN], struct span aad, struct span more, uint8_t *text,
 		   size_t n);
 /* The tag is read behind text[n]. False: not authentic, text is undefined. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* Key derivation of RFC 3711 4.3 with key_derivation_rate 0: AES-CM over zeros, counter = (label * 2^48 XOR salt) * 2^16. */
+/* Key derivation of RFC 3711 4.3 with key_derivation_rate 0: AES-CM over zeros, counter = (label * 2^48 XOR salt)
+ * * 2^16. */
 #include "base/secret.h"
 #include "sfud/transport/srtp_impl.h"
 

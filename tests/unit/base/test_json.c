@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
+/* budget: a row of the reject tables is read as one line */
 #include "base/json.h"
 
 #include "base/rng.h"

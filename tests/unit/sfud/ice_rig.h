@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* For tests of the transport: a box that keeps what was sent, Binding requests, and a DTLS that does what its input says. */
+/* For tests of the transport: a box that keeps what was sent, Binding requests, and a DTLS that does what its
+ * input says. */
 #ifndef TESTS_SFUD_ICE_RIG_H
 #define TESTS_SFUD_ICE_RIG_H
 

@@ -193,7 +193,8 @@ static void numbers_are_translated_between_browsers(void)
 	struct caps chromium = caps_of("chromium_simulcast", 1), firefox = caps_of("firefox_simulcast", 1);
 	const struct {
 		uint8_t pt, want;
-	} pts[] = { { 96, 120 }, { 98, 121 }, { 45, 99 }, { 100, CAPS_NO_PT }, { 108, CAPS_NO_PT }, { 97, CAPS_NO_PT }, { 0, CAPS_NO_PT } };
+	} pts[] = { { 96, 120 }, { 98, 121 }, { 45, 99 }, { 100, CAPS_NO_PT }, { 108, CAPS_NO_PT },
+		    { 97, CAPS_NO_PT }, { 0, CAPS_NO_PT } };
 	const struct {
 		uint8_t id, want;
 	} exts[] = { { 12, 8 }, { 4, 0 }, { 10, 0 }, { 11, 0 }, { 3, 0 }, { 2, 0 }, { 13, 0 }, { 0, 0 }, { 15, 0 } };
@@ -218,7 +219,8 @@ static void numbers_are_translated_between_browsers(void)
 	EQ(ext[1], 1); /* audio level */
 }
 
-/* An answer accepts all that was kept; an offer has what both have, in the sender's order, with the receiver's numbers. */
+/* An answer accepts all that was kept; an offer has what both have, in the sender's order, with the receiver's
+ * numbers. */
 static void lines_are_filled_for_answers_and_offers(void)
 {
 	struct caps chromium = caps_of("chromium_simulcast", 1), firefox = caps_of("firefox_simulcast", 1);

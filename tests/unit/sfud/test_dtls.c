@@ -3,7 +3,8 @@
 
 #include "t.h"
 
-/* RFC 6347 4.1: a record counts when type, version, epoch and length can be meant; counting stops at the first that cannot. */
+/* RFC 6347 4.1: a record counts when type, version, epoch and length can be meant; counting stops at the first
+ * that cannot. */
 static void only_whole_sane_records_count(void)
 {
 #define R(s) { (const uint8_t *)(s), sizeof(s) - 1 }

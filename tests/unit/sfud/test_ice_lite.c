@@ -131,7 +131,8 @@ static void others_are_dropped_silently(void)
 	EQ(take(&r, &q.m, &path, AT(1)), DROP_STUN_UNEXPECTED);
 }
 
-/* RFC 8445 7.3.1.1: a lite agent never controls, so a controlled peer is told 487; RFC 8489 6.3.1: unknown attributes 420. */
+/* RFC 8445 7.3.1.1: a lite agent never controls, so a controlled peer is told 487; RFC 8489 6.3.1: unknown
+ * attributes 420. */
 static void conflicts_and_unknown_attributes_are_answered(void)
 {
 	struct rig r;
@@ -206,7 +207,8 @@ static void a_silent_selected_path_gives_way(void)
 	EQ(ice_deadline(&r.ice).us, AT(60).us);
 }
 
-/* RFC 8445 9: after a restart old credentials are dead, the old path serves until the first new check, which selects. */
+/* RFC 8445 9: after a restart old credentials are dead, the old path serves until the first new check, which
+ * selects. */
 static void a_restart_keeps_the_path_until_the_first_new_check(void)
 {
 	struct rig_request old;

@@ -52,9 +52,11 @@ static void wrong_messages_are_malformed(void)
 		"", " ", "offer", "\"offer\"", "null", "[]", "[{\"kind\":\"ice\"}]", "{\"kind\":\"ice\"", "{\"kind\":\"ice\"}x",
 		"{\"kind\":\"ice\",\"kind\":\"offer\"}", "{kind:\"ice\"}", "{\"kind\":\"ice\",}", "{\"kind\":\"\xff\"}",
 		"{\"kind\":\"offer\"}", "{\"kind\":\"offer\",\"sdp\":\"\"}", "{\"kind\":\"offer\",\"sdp\":7}",
-		"{\"kind\":\"offer\",\"sdp\":null}", "{\"kind\":\"offer\",\"sdp\":{\"sdp\":\"x\"}}", "{\"kind\":\"offer\",\"sdp\":\"\\u0000\"}",
+		"{\"kind\":\"offer\",\"sdp\":null}", "{\"kind\":\"offer\",\"sdp\":{\"sdp\":\"x\"}}",
+		"{\"kind\":\"offer\",\"sdp\":\"\\u0000\"}",
 		"{\"type\":\"answer-renegotiate\"}", "{\"type\":\"answer-renegotiate\",\"sdp\":[]}", "{\"kind\":\"bwe-hint\"}",
-		"{\"kind\":\"bwe-hint\",\"bps\":-1}", "{\"kind\":\"bwe-hint\",\"bps\":1.5}", "{\"kind\":\"bwe-hint\",\"bps\":\"1\"}",
+		"{\"kind\":\"bwe-hint\",\"bps\":-1}", "{\"kind\":\"bwe-hint\",\"bps\":1.5}",
+		"{\"kind\":\"bwe-hint\",\"bps\":\"1\"}",
 		"{\"kind\":\"bwe-hint\",\"bps\":18446744073709551616}",
 	};
 

@@ -248,7 +248,8 @@ static void attributes_behind_integrity_do_not_count(void)
 	EQ(stun_parse(wr_span_of(&w), &m), ERR_MALFORMED);
 }
 
-/* RFC 8489 6.3.1: unknown attributes below 0x8000 are listed for the 420 answer, others ignored; the list is bounded. */
+/* RFC 8489 6.3.1: unknown attributes below 0x8000 are listed for the 420 answer, others ignored; the list is
+ * bounded. */
 static void unknown_required_attributes_are_listed(void)
 {
 	uint8_t buf[256];
