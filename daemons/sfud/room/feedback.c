@@ -84,8 +84,9 @@ static void send_sr(struct sfu *s, struct sub *sub, const struct rtcp_sr *in, mo
 	rtcp_put_sr(&w, &sr, NULL, 0);
 	rtcp_put_cname(&w, sub->ssrc, cname);
 	compound_send(s, m, &w);
-	sub->sr_mid = in->ntp_sec << 16 | in->ntp_frac >> 16;
-	sub->sr_at = now;
+	sub->sr[1] = sub->sr[0];
+	sub->sr[0].mid = in->ntp_sec << 16 | in->ntp_frac >> 16;
+	sub->sr[0].at = now;
 }
 
 static void on_sr(struct sfu *s, struct member *m, const struct rtcp *p, mono_t now)
@@ -113,12 +114,17 @@ static void on_sr(struct sfu *s, struct member *m, const struct rtcp *p, mono_t 
  * not subtracted. */
 static void on_report(struct member *m, struct sub *sub, const struct rtcp_report *r, mono_t now)
 {
-	uint64_t held = (uint64_t)r->dlsr * US_PER_SEC / 65536, since = mono_since(now, sub->sr_at);
+	uint64_t held = (uint64_t)r->dlsr * US_PER_SEC / 65536;
 
 	sub->lost_fraction = r->lost_fraction;
-	if (r->lsr == 0 || r->lsr != sub->sr_mid || since < held)
+	for (size_t i = 0; r->lsr && i < ARRAY_LEN(sub->sr); i++) {
+		uint64_t since = mono_since(now, sub->sr[i].at);
+
+		if (r->lsr != sub->sr[i].mid || since < held)
+			continue;
+		m->rtt_us = m->rtt_us ? (m->rtt_us * 7 + (since - held)) / 8 : since - held;
 		return;
-	m->rtt_us = m->rtt_us ? (m->rtt_us * 7 + (since - held)) / 8 : since - held;
+	}
 }
 
 static void on_reports(struct sfu *s, struct member *m, const struct rtcp *p, mono_t now)
@@ -210,7 +216,7 @@ enum drop media_rtcp(struct sfu *s, struct member *m, struct span pkt, mono_t no
 
 		if (p.type == RTCP_SR)
 			on_sr(s, m, &p, now);
-		else if (p.type == RTCP_RR)
+		if (p.type == RTCP_SR || p.type == RTCP_RR) /* who sends, too, reports in its SRs (RFC 3550 6.4) */
 			on_reports(s, m, &p, now);
 		else if (p.type == RTCP_RTPFB || p.type == RTCP_PSFB)
 			d = on_feedback(s, m, &p, now);

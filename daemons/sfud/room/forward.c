@@ -56,6 +56,27 @@ static int layer_by_rid(const struct member *m, const struct track *t, struct sp
 	return -1;
 }
 
+static void forget_ssrc(struct member *m, const struct stream *st, bool rtx)
+{
+	for (uint8_t i = 0; i < m->n_ssrcs; i++) {
+		if (m->ssrcs[i].rtx != rtx || !handle_eq(m->ssrcs[i].stream, st->self))
+			continue;
+		srtp_rx_forget(&m->tp.rx, m->ssrcs[i].ssrc);
+		m->ssrcs[i] = m->ssrcs[--m->n_ssrcs];
+		return;
+	}
+}
+
+/* The publisher took another SSRC for the same layer: its numbers begin anew. */
+static void renumber(struct stream *st, uint32_t ssrc)
+{
+	st->rx.ssrc = ssrc;
+	st->rx.sr = (struct rtcp_sr){ 0 };
+	st->rx.lsr = 0;
+	st->epoch++;
+	nack_reset(&st->nack);
+}
+
 /* An SSRC that signalling did not announce names itself by its mid and rid extensions (RFC 8843 9.2, RFC 8852). */
 static const struct ssrc_entry *adopt_ssrc(struct sfu *s, struct member *m, const struct rtp *r)
 {
@@ -63,6 +84,7 @@ static const struct ssrc_entry *adopt_ssrc(struct sfu *s, struct member *m, cons
 	const struct caps_codec *rtx = caps_by_rtx_pt(&m->video, r->pt);
 	const struct caps *c = ac ? &m->audio : &m->video;
 	const struct caps_codec *codec = ac ? ac : vc ? vc : rtx;
+	bool repair = !ac && !vc;
 	struct track *t;
 	struct stream *st;
 	int layer;
@@ -74,15 +96,18 @@ static const struct ssrc_entry *adopt_ssrc(struct sfu *s, struct member *m, cons
 		t = track_by_kind(s, m, !ac);
 	if (!t || t->video != !ac)
 		return NULL;
-	layer = layer_by_rid(m, t, rtp_ext_get(r, rtx && !vc ? c->repaired_rid_id : c->rid_id));
+	layer = layer_by_rid(m, t, rtp_ext_get(r, repair ? c->repaired_rid_id : c->rid_id));
 	if (layer < 0)
 		return NULL;
-	if (rtx && !vc && !stream_get(s, t->stream[layer]))
+	if (repair && !stream_get(s, t->stream[layer]))
 		return NULL; /* a repair flow teaches nothing about a primary that was never seen */
 	st = track_stream(s, t, (uint8_t)layer, r->ssrc, codec->clock);
 	if (!st)
 		return NULL;
-	m->ssrcs[m->n_ssrcs] = (struct ssrc_entry){ r->ssrc, rtx && !vc, st->self };
+	forget_ssrc(m, st, repair);
+	if (!repair && st->rx.ssrc != r->ssrc)
+		renumber(st, r->ssrc);
+	m->ssrcs[m->n_ssrcs] = (struct ssrc_entry){ r->ssrc, repair, st->self };
 	return &m->ssrcs[m->n_ssrcs++];
 }
 

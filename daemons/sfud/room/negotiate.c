@@ -333,7 +333,8 @@ void negotiate_answered(struct sfu *s, struct member *m, const struct sdp *answe
 			l->want_idle = false; /* free for the next subscription of its kind */
 			continue;
 		}
-		if (!sub || sub->state != SUB_NEGOTIATING)
+		/* After a resumption several may wait, of which one at a time is offered. */
+		if (!sub || sub->state != SUB_NEGOTIATING || l->dir != SDP_SENDONLY)
 			continue;
 		if (accepted(answer, i, l)) {
 			sub_move(s, sub, SUB_OPEN);

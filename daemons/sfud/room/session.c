@@ -2,6 +2,7 @@
 #include "sfud/room/room.h"
 
 #define ENVELOPE 256 /* JSON around an SDP */
+#define OFFER_AGAIN DUR_SEC(1)
 
 /* Worst case of JSON escaping: CR and LF double; sdp_write emits no other character that needs it. */
 static size_t json_room(size_t sdp)
@@ -242,6 +243,13 @@ static void send_update(struct sfu *s, struct member *m, const struct sub *sub)
 	(void)sigbox_commit(s->sig, m->self, &w);
 }
 
+/* No memory or no room for the offer: nothing else may ever ask for it again. */
+static void try_later(struct sfu *s, struct member *m, mono_t now)
+{
+	m->session_by = mono_add(now, OFFER_AGAIN);
+	member_file_by(s, m, m->session_by);
+}
+
 void session_kick(struct sfu *s, struct member *m, mono_t now)
 {
 	struct handle placed = { 0 };
@@ -257,12 +265,16 @@ void session_kick(struct sfu *s, struct member *m, mono_t now)
 		m->renegotiate = false;
 		return;
 	}
-	if (!negotiate_write(s, m, false, &sdp))
+	if (!negotiate_write(s, m, false, &sdp)) {
+		try_later(s, m, now);
 		return;
+	}
 	w = sigbox_reserve(s->sig, json_room(sdp.n));
 	sig_write_offer(&w, sdp, mid);
-	if (!sigbox_commit(s->sig, m->self, &w))
+	if (!sigbox_commit(s->sig, m->self, &w)) {
+		try_later(s, m, now);
 		return;
+	}
 	m->session = SESSION_OFFERED;
 	m->session_by = mono_add(now, ANSWER_WAIT);
 	sub = sub_get(s, placed);
@@ -293,6 +305,8 @@ void session_tick(struct sfu *s, struct member *m, mono_t now)
 		member_end(s, m, SIG_CLOSE_NONE, NULL, now);
 		break;
 	case SESSION_STABLE:
+		session_kick(s, m, now);
+		break;
 	case SESSION_MAX_:
 		break;
 	}

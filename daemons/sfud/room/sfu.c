@@ -171,7 +171,7 @@ void room_forget_ufrag(struct sfu *s, struct member *m)
 	slab_free(&s->ufrags, e->self);
 }
 
-/* A check that is answered with an error proves nothing (RFC 8445 7.3.1). */
+/* A check that is answered with an error proves nothing (RFC 8445 7.3.1.1). */
 static bool proved(const struct member *m, const struct path *path)
 {
 	for (size_t i = 0; i < ICE_PATHS_MAX; i++)

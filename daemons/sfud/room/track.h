@@ -67,8 +67,10 @@ struct sub {
 	uint64_t rtx_index;   /* packet index of the RTX stream */
 	struct rtx_budget budget;
 	uint64_t packets, octets; /* sent, for SR */
-	uint32_t sr_mid;          /* middle of the NTP time of the last SR sent … */
-	mono_t sr_at;             /* … and when, for the round trip */
+	struct {
+		uint32_t mid; /* middle of the NTP time of an SR sent … */
+		mono_t at;    /* … and when, for the round trip */
+	} sr[2];              /* the last and the one before: a report may have crossed the last */
 	uint8_t lost_fraction;    /* of 256, last RR */
 	uint32_t nacks, plis, firs; /* received from this subscriber */
 };
