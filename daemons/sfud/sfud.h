@@ -24,7 +24,7 @@ struct signal_stats {
 	uint64_t started, refused[WS_REFUSAL_MAX_], at_capacity, draining;
 	uint64_t verified[3]; /* by enum jwt_alg */
 	uint64_t ended[8];    /* by close code: see shell_metrics.c */
-	struct hist duration; /* seconds count as its microseconds */
+	struct hist duration; /* hist_session */
 };
 
 struct sfud {

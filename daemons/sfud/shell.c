@@ -46,7 +46,7 @@ static void send_and_measure(struct sfud *d, uint64_t before)
 	if (d->out.n)
 		send_out(&d->out);
 	if (packets)
-		hist_add(&d->sfu.stats.latency, mono_since(loop_clock(), d->recv_at), packets);
+		hist_add(&d->sfu.stats.latency, &hist_latency, mono_since(loop_clock(), d->recv_at), packets);
 }
 
 static void on_udp(int fd, unsigned events, void *arg)

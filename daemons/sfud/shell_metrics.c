@@ -89,19 +89,20 @@ static void seconds(struct wr *w, uint64_t us)
 	}
 }
 
-static void histogram(struct page *p, const char *name, const char *help, const struct hist *h, uint64_t unit_us)
+static void histogram(struct page *p, const char *name, const char *help, const struct hist *h,
+		      const struct hist_bounds *b)
 {
 	uint64_t below = 0;
 
 	head(p, name, "histogram", help);
-	for (size_t i = 0; i <= HIST_BUCKETS; i++) {
+	for (size_t i = 0; i <= b->n; i++) {
 		below += h->count[i];
 		wr_str(p->w, name);
 		wr_str(p->w, "_bucket{");
 		label(p->w, "edge_id", p->edge_id);
 		wr_str(p->w, ",le=\"");
-		if (i < HIST_BUCKETS)
-			seconds(p->w, hist_bounds_us[i] * unit_us);
+		if (i < b->n)
+			seconds(p->w, b->us[i]);
 		else
 			wr_str(p->w, "+Inf");
 		wr_str(p->w, "\"} ");
@@ -112,7 +113,7 @@ static void histogram(struct page *p, const char *name, const char *help, const 
 	wr_str(p->w, "_sum{");
 	label(p->w, "edge_id", p->edge_id);
 	wr_str(p->w, "} ");
-	seconds(p->w, h->sum_us * unit_us);
+	seconds(p->w, h->sum_us);
 	wr_str(p->w, "\n");
 	wr_str(p->w, name);
 	sample(p, "_count", NULL, NULL, below); /* continues the name */
@@ -149,7 +150,8 @@ static void write_media(const struct sfud *d, struct page *p)
 	counter(p, "sfu_firs_received_total", "Full intra requests of subscribers.", s->firs_in);
 	counter(p, "sfu_plis_sent_total", "Picture loss indications to publishers.", s->plis_out);
 	counter(p, "sfu_packets_lost_total", "Packets of publishers never recovered.", s->lost);
-	histogram(p, "sfu_forward_latency_seconds", "From receive to send, inside this process.", &s->latency, 1);
+	histogram(p, "sfu_forward_latency_seconds", "From receive to send, inside this process.", &s->latency,
+		  &hist_latency);
 }
 
 static void write_drops(const struct sfud *d, struct page *p)
@@ -181,7 +183,7 @@ static void write_signal(const struct sfud *d, struct page *p)
 	family(p, "sfu_client_ws_session_ended_total", "Ended sessions by close code.", "close_code", codes,
 	       d->signal.ended, 7);
 	histogram(p, "sfu_client_ws_session_duration_seconds", "Length of signalling sessions.", &d->signal.duration,
-		  US_PER_SEC);
+		  &hist_session);
 	family(p, "sfu_sfu_admission_rejected_total", "Sessions refused with 503.", "reason", full, rejected, 2);
 	family(p, "sfu_relay_jwt_verify_total", "Tokens that verified.", "algorithm", algs, d->signal.verified + 1, 2);
 	counter(p, "sfu_sfu_bwe_hint_received_total", "bwe-hint messages counted.", s->bwe_hints);

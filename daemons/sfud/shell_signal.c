@@ -159,7 +159,7 @@ static void count_end(struct sfud *d, const struct ws_session *s, unsigned code)
 	while (i < ARRAY_LEN(codes) && codes[i] != code)
 		i++;
 	d->signal.ended[i]++;
-	hist_add(&d->signal.duration, mono_since(loop_now(d->loop), s->since) / US_PER_SEC, 1);
+	hist_add(&d->signal.duration, &hist_session, mono_since(loop_now(d->loop), s->since), 1);
 }
 
 static void on_closed(struct ws *ws, void *arg, unsigned code)
