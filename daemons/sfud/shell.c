@@ -56,6 +56,7 @@ static void on_udp(int fd, unsigned events, void *arg)
 	(void)fd;
 	(void)events;
 	for (int round = 0; round < RECV_ROUNDS; round++) {
+		uint64_t msgs = d->udp.recv_msgs;
 		int n = udp_recv(&d->udp, d->dgrams);
 		uint64_t before = d->sfu.stats.forwarded[0] + d->sfu.stats.forwarded[1];
 
@@ -66,6 +67,9 @@ static void on_udp(int fd, unsigned events, void *arg)
 			(void)sfu_input(&d->sfu, &d->dgrams[i].path, d->dgrams[i].p, d->dgrams[i].n, d->recv_at);
 		sfu_flush(&d->sfu, d->recv_at);
 		send_and_measure(d, before);
+		/* A call that did not fill its batch emptied the socket: asking again would only hear so. */
+		if (d->udp.recv_msgs - msgs < UDP_RX_MSGS && n < UDP_RX_DGRAMS)
+			break;
 	}
 }
 

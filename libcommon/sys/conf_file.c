@@ -159,7 +159,7 @@ int conf_file_secret(const char *name, struct secret *ret)
 	CLEANUP(close_fd) int fd = -1;
 	char path[PATH_MAX], buf[SECRET_MAX + 2]; /* with a newline and the NUL */
 	struct stat st;
-	size_t n;
+	size_t n = 0;
 	int r;
 
 	r = secret_path(name, path);

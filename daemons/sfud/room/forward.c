@@ -8,6 +8,7 @@
 #include "sfud/room/room.h"
 
 #define HEADER_SPARE 96                 /* a mid and re-encoded extensions may lengthen the header by this much */
+#define PAD_MAX 32                      /* bytes of padding that a packet may get to be as long as its successor */
 #define BLIND_START DUR_SEC(1)          /* no keyframe recognised for so long: payloads may be opaque, begin anyway */
 #define SEQ_START UINT64_C(65536)       /* extended numbers begin here (base/seqno.h); the SRTP index begins at 0 */
 
@@ -306,8 +307,19 @@ static struct rtp_out header_for(const struct sub *sub, uint8_t pt, uint64_t seq
 				 .mid_id = sub->mid_id, .mid = span_of(sub->mid, sub->mid_n) };
 }
 
-static enum drop forward_one(struct sfu *s, struct sub *sub, struct member *m, const struct rtp *r, uint64_t in_seq,
-			     mono_t now)
+/* RFC 3550 5.1: the last byte of padding counts it. */
+static size_t put_padding(uint8_t *p, size_t n, uint8_t pad)
+{
+	if (pad == 0)
+		return n;
+	p[0] |= 0x20;
+	memset(p + n, 0, pad);
+	p[n + pad - 1] = pad;
+	return n + pad;
+}
+
+static enum drop forward_one(struct sfu *s, struct sub *sub, struct member *m, const struct rtp *r, uint8_t pad,
+			     uint64_t in_seq, mono_t now)
 {
 	uint8_t pt = sub->pt_map[r->pt];
 	uint64_t out_seq;
@@ -317,19 +329,19 @@ static enum drop forward_one(struct sfu *s, struct sub *sub, struct member *m, c
 
 	if (pt == CAPS_NO_PT)
 		return DROP_FWD_CODEC;
-	if ((size_t)r->n + HEADER_SPARE + SRTP_OVERHEAD > OUTBOX_DGRAM_MAX)
+	if ((size_t)r->n + HEADER_SPARE + PAD_MAX + SRTP_OVERHEAD > OUTBOX_DGRAM_MAX)
 		return DROP_RTP_LARGE;
 	if (!rewrite_map(&sub->rw, in_seq, r->ts, now, &out_seq, &out_ts))
 		return DROP_FWD_LAYER;
 	struct rtp_out o = header_for(sub, pt, out_seq, out_ts, sub->ssrc);
 
-	p = outbox_reserve(s->out, (size_t)r->n + HEADER_SPARE + SRTP_OVERHEAD);
+	p = outbox_reserve(s->out, (size_t)r->n + HEADER_SPARE + PAD_MAX + SRTP_OVERHEAD);
 	hdr = write_packet(r, &o, p, (size_t)r->n + HEADER_SPARE);
 	if (hdr == 0) {
 		outbox_commit(s->out, NULL, 0);
 		return DROP_RTP_LARGE;
 	}
-	transport_send_rtp(&m->tp, s->out, p, hdr, hdr + r->payload_n, out_seq - SEQ_START);
+	transport_send_rtp(&m->tp, s->out, p, hdr, put_padding(p, hdr + r->payload_n, pad), out_seq - SEQ_START);
 	sub->packets++;
 	sub->octets += r->payload_n;
 	m->delivered++;
@@ -358,7 +370,7 @@ static void forward_burst(struct sfu *s, const struct track *t, const struct bur
 			sub->asked = false;
 		}
 		if (in_segment(sub, layer, epoch))
-			d = forward_one(s, sub, m, r, b->item[i].seq, now);
+			d = forward_one(s, sub, m, r, b->item[i].pad, b->item[i].seq, now);
 		if (d == DROP_NONE)
 			s->stats.layer_packets[t->n_layers > 1 ? layer : LAYERS_MAX]++;
 		else
@@ -367,12 +379,29 @@ static void forward_burst(struct sfu *s, const struct track *t, const struct bur
 	ask_again(s, t, sub, now);
 }
 
+/*
+ * Segments of one message are of equal length, only the last may be shorter, and packetisers cut a frame into parts that
+ * differ by a byte, the longer ones last: without padding such a frame is two or three messages.
+ */
+static void level(struct burst *b)
+{
+	uint32_t want = 0;
+
+	for (uint32_t i = b->n; i-- > 0;) {
+		uint32_t len = (uint32_t)b->item[i].rtp.payload_at + b->item[i].rtp.payload_n;
+
+		b->item[i].pad = len < want && want - len <= PAD_MAX ? (uint8_t)(want - len) : 0;
+		want = len + b->item[i].pad;
+	}
+}
+
 void forward_flush(struct sfu *s, mono_t now)
 {
 	for (size_t i = 0; i < BURSTS; i++) {
 		struct burst *b = &s->burst[i];
 		struct track *t = b->n ? track_get(s, b->track) : NULL;
 
+		level(b);
 		for (uint32_t k = 0; t && k < t->n_subs; k++) {
 			struct sub *sub = sub_get(s, t->subs[k]);
 

@@ -32,6 +32,24 @@ static bool is_media(const struct sdp_media *d)
 	return (d->kind == SDP_AUDIO || d->kind == SDP_VIDEO) && !d->rejected && d->bundled && d->rtcp_mux && d->mid.n > 0;
 }
 
+/* The next line, empty; NULL at LINES_MAX or without memory. Lines may move: keep indexes, not pointers, across it. */
+static struct line *new_line(struct member *m)
+{
+	if (m->n_lines == LINES_MAX)
+		return NULL;
+	if (m->n_lines == m->cap_lines) {
+		uint8_t cap = (uint8_t)(m->cap_lines + LINES_STEP);
+		struct line *grown = mem_grow(m->lines, m->cap_lines * sizeof(*grown), cap * sizeof(*grown));
+
+		if (!grown)
+			return NULL;
+		m->lines = grown;
+		m->cap_lines = cap;
+	}
+	m->lines[m->n_lines] = (struct line){ 0 };
+	return &m->lines[m->n_lines++];
+}
+
 static struct line *line_by_mid(struct member *m, struct span mid)
 {
 	for (uint8_t i = 0; i < m->n_lines; i++)
@@ -92,28 +110,32 @@ static bool open_tracks(struct sfu *s, struct member *m, const struct sdp *offer
 }
 
 /* The first line of a kind says which numbers its codecs and extensions have, for all lines (BUNDLE). */
-static void add_line(struct member *m, const struct sdp_media *d)
+static bool add_line(struct member *m, const struct sdp_media *d)
 {
-	struct line *l = &m->lines[m->n_lines++];
 	struct caps *c = member_caps(m, d->kind == SDP_VIDEO);
+	struct line *l = new_line(m);
 
+	if (!l)
+		return false;
 	line_from_offer(l, d);
 	if (l->role != LINE_IN)
-		return;
+		return true;
 	if (c->n_codecs == 0)
 		caps_from_media(c, d);
 	if (c->n_codecs == 0)
 		l->role = LINE_REFUSED;
+	return true;
 }
 
 static int first_offer(struct sfu *s, struct member *m, const struct sdp *offer)
 {
-	if (offer->n_media == 0 || offer->n_media > LINES_MAX)
+	if (offer->n_media == 0)
 		return ERR_LIMIT;
 	m->audio = (struct caps){ 0 };
 	m->video = (struct caps){ 0 };
 	for (uint32_t i = 0; i < offer->n_media; i++)
-		add_line(m, &offer->media[i]);
+		if (!add_line(m, &offer->media[i]))
+			return ERR_LIMIT;
 	return open_tracks(s, m, offer) ? 0 : ERR_LIMIT;
 }
 
@@ -151,17 +173,19 @@ static void resume_out(struct sfu *s, struct line *l, enum sdp_dir theirs)
 /* The lines of a session that goes on: ours must all be there, in place; new ones may follow. */
 static int resumed_offer(struct sfu *s, struct member *m, const struct sdp *offer, mono_t now)
 {
-	if (offer->n_media > LINES_MAX || !withdraw_unseen(s, m, offer->n_media))
+	if (!withdraw_unseen(s, m, offer->n_media))
 		return ERR_MALFORMED;
 	for (uint32_t i = 0; i < offer->n_media; i++) {
 		const struct sdp_media *d = &offer->media[i];
-		struct line *l = &m->lines[i];
 		struct track *t;
+		struct line *l;
 
 		if (i >= m->n_lines) {
-			add_line(m, d);
+			if (!add_line(m, d))
+				return ERR_LIMIT;
 			continue;
 		}
+		l = &m->lines[i];
 		if (!span_is(d->mid, l->mid))
 			return ERR_MALFORMED;
 		if (l->role == LINE_OUT)
@@ -253,6 +277,7 @@ bool negotiate_write(struct sfu *s, struct member *m, bool answer, struct span *
 /* A free line of that kind, or a new one. -1 when the session is full. */
 static int place_line(struct member *m, enum sdp_kind kind)
 {
+	uint8_t text[SDP_MID_MAX];
 	struct wr mid;
 	struct line *l;
 
@@ -261,16 +286,16 @@ static int place_line(struct member *m, enum sdp_kind kind)
 		if (l->role == LINE_OUT && l->kind == kind && l->dir == SDP_INACTIVE && handle_is_none(l->sub) && !l->want_idle)
 			return i;
 	}
-	if (m->n_lines == LINES_MAX)
+	l = new_line(m);
+	if (!l)
 		return -1;
-	l = &m->lines[m->n_lines];
 	*l = (struct line){ .role = LINE_OUT, .kind = kind, .dir = SDP_INACTIVE };
-	do { /* a number that no line of the client's has */
-		mid = wr_from(l->mid, SDP_MID_MAX);
+	do { /* a number that no line of the client's has; this one's own is no number yet */
+		mid = wr_from(text, SDP_MID_MAX);
 		wr_dec(&mid, m->next_mid++);
-		l->mid[wr_len(&mid)] = '\0';
 	} while (line_by_mid(m, wr_span_of(&mid)));
-	return m->n_lines++;
+	memcpy(l->mid, text, wr_len(&mid));
+	return m->n_lines - 1;
 }
 
 static void place_sub(struct sfu *s, struct member *m, struct sub *sub, int at)

@@ -216,6 +216,7 @@ void member_end(struct sfu *s, struct member *m, enum sig_close code, const char
 	if (m->was_connected)
 		s->stats.disconnects++;
 	mem_free(m->twcc);
+	mem_free(m->lines);
 	dq_del(&s->members_due, &m->timer);
 	struct handle self = m->self;
 

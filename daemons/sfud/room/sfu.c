@@ -51,6 +51,7 @@ static void free_members(struct sfu *s)
 	while ((m = slab_next(&s->members, &slot, &h))) {
 		transport_done(&m->tp);
 		mem_free(m->twcc);
+		mem_free(m->lines);
 	}
 	for (slot = 0; (t = slab_next(&s->tracks, &slot, &h));)
 		mem_free(t->subs);

@@ -85,6 +85,7 @@ struct burst {
 		struct rtp rtp;
 		uint64_t seq;
 		uint8_t layer, epoch;
+		uint8_t pad; /* bytes that make it as long as its successor */
 		bool key;
 	} item[BURST_PACKETS];
 };

@@ -88,16 +88,10 @@ static struct srtp_keys *keys_new(enum srtp_suite suite, struct span master, boo
 int srtp_rx_init(struct srtp_rx *rx, enum srtp_suite suite, struct span master)
 {
 	struct srtp_keys *keys = keys_new(suite, master, false);
-	struct srtp_stream *streams = mem_alloc(SRTP_STREAMS_MAX * sizeof(*streams));
-	struct srtcp_sender *senders = mem_alloc(SRTCP_SENDERS_MAX * sizeof(*senders));
 
-	if (!keys || !streams || !senders) {
-		keys_free(keys);
-		mem_free(streams);
-		mem_free(senders);
+	if (!keys)
 		return ERR_NOMEM;
-	}
-	*rx = (struct srtp_rx){ .keys = keys, .streams = streams, .senders = senders };
+	*rx = (struct srtp_rx){ .keys = keys };
 	return 0;
 }
 
@@ -173,6 +167,39 @@ static struct srtp_stream *stream_find(struct srtp_rx *rx, uint32_t ssrc)
 	return NULL;
 }
 
+/* The table with room for one more element, perhaps moved; NULL at `max` or without memory. */
+static void *with_room(void *table, uint32_t n, uint32_t *cap, uint32_t max, size_t size)
+{
+	uint32_t more = *cap ? *cap * 2 : 2;
+	void *grown;
+
+	if (n < *cap)
+		return table;
+	if (n >= max)
+		return NULL;
+	more = more < max ? more : max;
+	grown = mem_grow(table, *cap * size, more * size);
+	if (grown)
+		*cap = more;
+	return grown;
+}
+
+static bool room_for_stream(struct srtp_rx *rx)
+{
+	void *t = with_room(rx->streams, rx->n_streams, &rx->cap_streams, SRTP_STREAMS_MAX, sizeof(*rx->streams));
+
+	rx->streams = t ? t : rx->streams;
+	return t != NULL;
+}
+
+static bool room_for_sender(struct srtp_rx *rx)
+{
+	void *t = with_room(rx->senders, rx->n_senders, &rx->cap_senders, SRTCP_SENDERS_MAX, sizeof(*rx->senders));
+
+	rx->senders = t ? t : rx->senders;
+	return t != NULL;
+}
+
 /* RFC 3711 3.3.1. False when the number lies before the stream's first or behind its last possible packet. */
 static bool index_guess(const struct srtp_stream *s, uint16_t seq, uint64_t *ret)
 {
@@ -205,7 +232,7 @@ enum drop srtp_open(struct srtp_rx *rx, uint8_t *pkt, size_t *n)
 		return DROP_RTP_MALFORMED;
 	end = *n - tag;
 	s = stream_find(rx, be32_at(pkt + 8));
-	if (!s && rx->n_streams == SRTP_STREAMS_MAX)
+	if (!s && !room_for_stream(rx))
 		return DROP_SRTP_STREAMS;
 	if (!index_guess(s, be16_at(pkt + 2), &index) || (s && !replay_fresh(&s->seen, index)))
 		return DROP_SRTP_REPLAY;
@@ -298,7 +325,7 @@ enum drop srtcp_open(struct srtp_rx *rx, uint8_t *pkt, size_t *n)
 		return DROP_SRTP_AUTH;
 	word &= ~RTCP_E;
 	from = sender_find(rx, be32_at(pkt + 4));
-	if (!from && rx->n_senders == SRTCP_SENDERS_MAX)
+	if (!from && !room_for_sender(rx))
 		return DROP_SRTP_STREAMS;
 	if (from && !sender_fresh(from, word))
 		return DROP_SRTP_REPLAY;

@@ -45,9 +45,9 @@ struct srtcp_sender {
 /* Receiving side: keys and the streams seen. */
 struct srtp_rx {
 	struct srtp_keys *keys;
-	struct srtp_stream *streams;  /* SRTP_STREAMS_MAX, allocated with the keys */
-	struct srtcp_sender *senders; /* SRTCP_SENDERS_MAX, the same */
-	uint32_t n_streams, n_senders;
+	struct srtp_stream *streams;  /* grows, SRTP_STREAMS_MAX at most */
+	struct srtcp_sender *senders; /* grows, SRTCP_SENDERS_MAX at most */
+	uint32_t n_streams, cap_streams, n_senders, cap_senders;
 };
 
 /* Sending side. */
