@@ -19,8 +19,8 @@ oom                build,oracle            meson_suite  test  oom
 asan               build,oracle            meson_suite  asan  unit fuzz sim oom
 clang              build,oracle,test       compiles     clang
 central            build,demo              programs     tests/central
-e2e                build,demo,test,browser programs     tests/e2e
-interop            build,demo,test,browser programs     tests/interop
+e2e                build,demo,test,browser with_build   tests/e2e
+interop            build,demo,test,browser with_build   tests/interop
 debian13           other_debian            other_debian trixie
 '
 
@@ -61,13 +61,14 @@ meson_suite() {
     fi
 }
 
-# Which suites a build has is known once it is configured; before that, the words in tests/ tell.
+# A build that is up to date knows its suites.
 has_meson_suite() {
-    if [ -e "$1/meson-info/intro-tests.json" ]; then
-        "${TALLY[@]}" has "$1/meson-info/intro-tests.json" "$2"
-    else
-        grep -rqs --include=meson.build "suite: *\[\?'$2'" tests
-    fi
+    "${TALLY[@]}" has "$1/meson-info/intro-tests.json" "$2"
+}
+
+# Before the build, or after a change of it, the words of the meson.build files tell.
+will_have_meson_suite() {
+    grep -rqsE --include=meson.build "suite: *(\[[^]]*)?'$1'" tests daemons libcommon
 }
 
 compiles() {
@@ -78,10 +79,18 @@ compiles() {
     fi
 }
 
+# with_build SUITE DIRECTORY-OR-FILE: programs that use what build/test holds
+with_build() {
+    if built test; then
+        programs "$@"
+    else
+        "${TALLY[@]}" add $ROWS "$1" build fail "build/test does not build: build/logs/test.log" || true
+    fi
+}
+
 # programs SUITE DIRECTORY-OR-FILE: every executable test_* speaks TAP; Python files get tests/tap.py around them
 programs() {
     local file command
-    node_modules "$2"
     for file in $(test_programs "$2"); do
         command=("$ROOT/$file")
         [ "${file##*.}" != py ] || command=("$PYTHON" tests/tap.py "$file")
@@ -91,15 +100,6 @@ programs() {
 
 test_programs() {
     find "$1" -maxdepth 1 -type f -name 'test_*' \( -executable -o -name '*.py' \) 2>/dev/null | sort
-}
-
-# Tests in JavaScript name their packages, locked, beside them.
-node_modules() {
-    local dir=$1
-    [ -d "$dir" ] || dir=$(dirname "$dir")
-    [ -e "$dir/package-lock.json" ] && [ ! -e "$dir/node_modules/.package-lock.json" ] || return 0
-    step "packages of $dir" build/logs/npm.log env PUPPETEER_SKIP_DOWNLOAD=1 \
-        npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund || say "its tests will say what they miss"
 }
 
 other_debian() {
@@ -127,18 +127,18 @@ suite_names() {
         [ -n "$name" ] || continue
         # shellcheck disable=SC2086
         case $kind in
-            meson_suite) has_any_meson_suite $args && echo "$name" ;;
-            programs) [ -z "$(test_programs "$args")" ] || echo "$name" ;;
+            meson_suite) ! will_have_any $args || echo "$name" ;;
+            programs | with_build) [ -z "$(test_programs "$args")" ] || echo "$name" ;;
             *) echo "$name" ;;
         esac
     done <<< "$SUITES"
 }
 
-has_any_meson_suite() {
-    local dir=build/$1 kind
-    shift
+will_have_any() {
+    local kind
+    shift    # the build's name
     for kind; do
-        ! has_meson_suite "$dir" "$kind" || return 0
+        ! will_have_meson_suite "$kind" || return 0
     done
     return 1
 }
@@ -152,7 +152,7 @@ row_of() {
     local row file
     row=$(grep "^$1 " <<< "$SUITES") || {
         file=$(find tests/e2e -maxdepth 1 -name "test_$1.*" | head -n 1)
-        row="$1 build,demo,test,browser programs $file"
+        row="$1 build,demo,test,browser with_build $file"
         [ "$1" != front ] || row="$1 demo,test programs $file"
     }
     printf '%s\n' "$row"

@@ -219,6 +219,19 @@ struct jwt_keys sfud_conf_keys(const struct sfud_conf *c)
 				  .hs256_fallback = c->hs256_fallback };
 }
 
+/* An address's port is derived from the key of its own. */
+static bool same_value(const struct conf_key *k, const void *old, const void *new)
+{
+	struct addr a, b;
+
+	if (k->type != &conf_addr)
+		return memcmp(old, new, k->type->size) == 0;
+	memcpy(&a, old, sizeof(a));
+	memcpy(&b, new, sizeof(b));
+	a.port = b.port;
+	return addr_eq(&a, &b);
+}
+
 void sfud_conf_frozen(const struct sfud_conf *old, const struct sfud_conf *new, struct wr *w)
 {
 	static const char *const frozen[] = { "Media.Port", "Media.Bind", "Media.ReceiveBuffer", "Media.SendBuffer",
@@ -231,7 +244,7 @@ void sfud_conf_frozen(const struct sfud_conf *old, const struct sfud_conf *new, 
 
 		for (size_t i = 0; i < ARRAY_LEN(frozen); i++)
 			fixed |= strcmp(frozen[i], k->key) == 0;
-		if (!fixed || memcmp((const char *)old + k->at, (const char *)new + k->at, k->type->size) == 0)
+		if (!fixed || same_value(k, (const char *)old + k->at, (const char *)new + k->at))
 			continue;
 		if (wr_len(w))
 			wr_str(w, " ");

@@ -105,7 +105,15 @@ export class Call extends EventTarget {
   // kind: audio, video, screen. null stops sending; the m-line stays, so no negotiation is needed either way.
   async setTrack(kind, track) {
     this.#tracks[kind] = track;
-    await this.#senders[kind]?.replaceTrack(track).catch(() => {});
+    const sender = this.#senders[kind];
+    await sender?.replaceTrack(track).catch(() => {});
+    // Firefox goes on with one black picture a second for a track that is gone; an encoding that rests sends nothing.
+    if (sender && sender === this.#senders[kind]) {
+      const parameters = sender.getParameters();
+      for (const encoding of parameters.encodings ?? [])
+        encoding.active = this.#tracks[kind] !== null;
+      await sender.setParameters(parameters).catch(() => {});
+    }
   }
 
   // ------------------------------------------------------------------ turns

@@ -3,10 +3,11 @@
 //
 //   ?room=R        which room (default demo)        ?name=N   display name      ?join=1   join without a click
 //   ?sub=N         fixed peer id (tests)            ?simulcast=1   send three layers of the camera
+//   ?width=W&height=H&fps=F   what the camera is asked for
 
 import { getBranding, getNames } from './api.js';
 import { Call } from './call.js';
-import { LevelMeter, openDevices, openOne, openScreen } from './media.js';
+import { askCamera, LevelMeter, openDevices, openOne, openScreen } from './media.js';
 import { heardLevel, SpeakerGate } from './speaker.js';
 import { counters, Sampler, tileText } from './stats.js';
 import { Tiles } from './tiles.js';
@@ -484,6 +485,7 @@ window.edgeCall = {
 };
 
 async function start() {
+  askCamera(Object.fromEntries(['width', 'height', 'fps'].map(key => [key, Number(query.get(key))])));
   ui.setText('data-room', room);
   $('name').value = myName;
   wire();

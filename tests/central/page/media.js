@@ -3,7 +3,17 @@
 // what there is, and a code for words.js that says what is not.
 
 const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 }, facingMode: 'user' };
+// What the camera is asked for; the page's address may ask for less, on machines that are slow.
+const camera = { width: 1280, height: 720, fps: 30 };
+
+export function askCamera(wanted) {
+  for (const [name, value] of Object.entries(wanted))
+    if (value > 0 && value <= 4096)
+      camera[name] = value;
+}
+
+const cameraWish = () => ({ width: { ideal: camera.width }, height: { ideal: camera.height },
+  frameRate: { ideal: camera.fps }, facingMode: 'user' });
 
 const denied = e => e.name === 'NotAllowedError' || e.name === 'SecurityError';
 const missing = e => e.name === 'NotFoundError' || e.name === 'OverconstrainedError';
@@ -27,7 +37,7 @@ export async function openDevices() {
     return { audio: null, video: null, code: 'insecure' };
   let first;
   try {
-    return { ...await tracks({ audio: AUDIO, video: VIDEO }), code: null };
+    return { ...await tracks({ audio: AUDIO, video: cameraWish() }), code: null };
   } catch (e) {
     first = e;
   }
@@ -38,7 +48,7 @@ export async function openDevices() {
   if (!denied(first) || (camera === 'denied' && mic !== 'denied'))
     audio = await tracks({ audio: AUDIO }).then(t => t.audio, () => null);
   if (!audio && (!denied(first) || (mic === 'denied' && camera !== 'denied')))
-    video = await tracks({ video: VIDEO }).then(t => t.video, () => null);
+    video = await tracks({ video: cameraWish() }).then(t => t.video, () => null);
 
   const why = denied(first) ? 'denied' : missing(first) ? 'missing' : 'busy';
   if (why === 'busy')
@@ -52,7 +62,7 @@ export async function openOne(kind) {
   if (!navigator.mediaDevices?.getUserMedia)
     throw new Error('insecure');
   try {
-    return (await tracks(kind === 'audio' ? { audio: AUDIO } : { video: VIDEO }))[kind];
+    return (await tracks(kind === 'audio' ? { audio: AUDIO } : { video: cameraWish() }))[kind];
   } catch (e) {
     throw new Error(denied(e) ? `${device}-denied` : missing(e) ? `${device}-missing` : 'media-busy');
   }
