@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * A WebSocket server (RFC 6455) for the signalling endpoint: HTTP/1.1 upgrade, then frames by wslay. Knows nothing of
- * rooms. Text messages only: binary ones are counted and ignored. Idle peers are pinged; three silent intervals end
- * them.
+ * A WebSocket server (RFC 6455) for the signalling endpoint: connections and their time; what their bytes mean is the
+ * business of signal/ws_upgrade.h and signal/ws_frames.h. Knows nothing of rooms. Text messages only: binary ones are
+ * counted and ignored. Idle peers are pinged; three silent intervals end them.
  */
 #ifndef SFUD_SHELL_WS_H
 #define SFUD_SHELL_WS_H

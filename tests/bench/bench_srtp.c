@@ -153,7 +153,8 @@ static double bare_gcm(void)
 		fill(r);
 		t = clock_ns();
 		for (size_t i = 0; i < RING; i++) {
-			OSSL_PARAM tag[2] = { { OSSL_CIPHER_PARAM_AEAD_TAG, OSSL_PARAM_OCTET_STRING, ring[i] + SIZE, 16, 0 }, { 0 } };
+			OSSL_PARAM tag[2] = { { OSSL_CIPHER_PARAM_AEAD_TAG, OSSL_PARAM_OCTET_STRING, ring[i] + SIZE, 16, 0 },
+					      { 0 } };
 
 			iv[11]++;
 			EVP_EncryptInit_ex2(c, NULL, NULL, iv, NULL);
