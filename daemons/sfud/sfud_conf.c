@@ -18,7 +18,8 @@ const struct conf_key sfud_keys[] = {
 	  "second host candidate for clouds without hairpin; private addresses only" },
 	{ "Media.ReceiveBuffer", &conf_u32, F(receive_buffer), "4194304", NULL, "bytes of socket receive buffer" },
 	{ "Media.SendBuffer", &conf_u32, F(send_buffer), "4194304", NULL, "bytes of socket send buffer" },
-	{ "Signal.Port", &conf_port, F(signal_port), "8920", "SFU_CLIENT_WS_PORT", "TCP port of the signalling WebSocket" },
+	{ "Signal.Port", &conf_port, F(signal_port), "8920", "SFU_CLIENT_WS_PORT",
+	  "TCP port of the signalling WebSocket" },
 	{ "Signal.Bind", &conf_addr, F(signal_bind), "127.0.0.1", "SFU_CLIENT_WS_BIND",
 	  "its address; the front forwards to it" },
 	{ "Signal.SecretFile", &conf_text, F(secret_file), "", NULL,
@@ -28,7 +29,8 @@ const struct conf_key sfud_keys[] = {
 	{ "Signal.Hs256Fallback", &conf_bool, F(hs256_fallback), "yes", "SFU_RELAY_HS256_FALLBACK",
 	  "with an Ed25519 key: accept HS256 tokens, too" },
 	{ "Signal.MaxMessage", &conf_u32, F(max_message), "131072", NULL, "bytes of one message of a browser at most" },
-	{ "Signal.Ping", &conf_duration, F(ping), "15s", NULL, "idle sockets are pinged this often, closed after three" },
+	{ "Signal.Ping", &conf_duration, F(ping), "15s", NULL,
+	  "idle sockets are pinged this often, closed after three" },
 	{ "Rooms.MaxParticipants", &conf_u32, F(max_participants), "50", "SFU_MAX_PARTICIPANTS",
 	  "open sessions on this node; further ones get 503" },
 	{ "Rooms.MaxRooms", &conf_u32, F(max_rooms), "1000", NULL, "rooms on this node" },
@@ -36,15 +38,19 @@ const struct conf_key sfud_keys[] = {
 	  "who is alone for so long is disconnected; 0 = never" },
 	{ "Rooms.BweHintMs", &conf_u32, F(bwe_hint_ms), "100", "SFU_BWE_HINT_MIN_INTERVAL_MS",
 	  "least milliseconds between counted bwe-hint messages" },
-	{ "Rooms.DrainLimit", &conf_duration, F(drain_limit), "1h", NULL, "a drain ends after this long at the latest" },
+	{ "Rooms.DrainLimit", &conf_duration, F(drain_limit), "1h", NULL,
+	  "a drain ends after this long at the latest" },
 	{ "Metrics.Port", &conf_port, F(metrics_port), "9317", "SFU_METRICS_PORT", "TCP port of /metrics" },
 	{ "Metrics.Bind", &conf_addr, F(metrics_bind), "127.0.0.1", "SFU_METRICS_BIND", "its address" },
 	{ "Metrics.EdgeId", &conf_text, F(edge_id), "local", "SFU_EDGE_ID", "label edge_id of every series" },
 	{ "Control.Socket", &conf_text, F(control_socket), "/run/oxpulse-partner-edge/sfud", NULL,
-	  "Varlink socket; empty: none" },
-	{ "Control.HealthUser", &conf_text, F(health_user), "oxpulse-healthd", NULL, "user that may read status and metrics" },
-	{ "Control.RefreshUser", &conf_text, F(refresh_user), "oxpulse-refreshd", NULL, "user that may reload and drain" },
-	{ "Log.Level", &conf_text, F(log_level), "info", "RUST_LOG", "emerg, alert, crit, err, warning, notice, info or debug" },
+	  "Varlink socket; none: no control" },
+	{ "Control.HealthUser", &conf_text, F(health_user), "oxpulse-healthd", NULL,
+	  "user that may read status and metrics" },
+	{ "Control.RefreshUser", &conf_text, F(refresh_user), "oxpulse-refreshd", NULL,
+	  "user that may reload and drain" },
+	{ "Log.Level", &conf_text, F(log_level), "info", "RUST_LOG",
+	  "emerg, alert, crit, err, warning, notice, info or debug" },
 	{ 0 },
 };
 
@@ -179,7 +185,7 @@ static int derive(struct sfud_conf *c)
 	c->sfu.max_members = c->max_participants * 2 + 16;
 	c->sfu.max_rooms = c->max_rooms;
 	c->sfu.solo_kick = c->solo_kick;
-	c->sfu.bwe_hint_gap = DUR_MS(c->bwe_hint_ms);
+	c->sfu.bwe_hint_gap = DUR_MS(c->bwe_hint_ms ? c->bwe_hint_ms : 1);
 	r = load_secret(c);
 	return r < 0 ? r : load_key(c);
 }
@@ -234,10 +240,12 @@ static bool same_value(const struct conf_key *k, const void *old, const void *ne
 
 void sfud_conf_frozen(const struct sfud_conf *old, const struct sfud_conf *new, struct wr *w)
 {
-	static const char *const frozen[] = { "Media.Port", "Media.Bind", "Media.ReceiveBuffer", "Media.SendBuffer",
-					      "Signal.Port", "Signal.Bind", "Signal.MaxMessage", "Signal.Ping", "Rooms.MaxRooms",
-					      "Metrics.Port", "Metrics.Bind", "Control.Socket", "Control.HealthUser",
-					      "Control.RefreshUser" };
+	static const char *const frozen[] = {
+		"Media.Port", "Media.Bind", "Media.ReceiveBuffer", "Media.SendBuffer",
+		"Signal.Port", "Signal.Bind", "Signal.MaxMessage", "Signal.Ping",
+		"Rooms.MaxRooms", "Metrics.Port", "Metrics.Bind",
+		"Control.Socket", "Control.HealthUser", "Control.RefreshUser",
+	};
 
 	for (const struct conf_key *k = sfud_keys; k->key; k++) {
 		bool fixed = false;

@@ -208,9 +208,9 @@ static int open_loop(struct sfud *d)
 	d->stop_timer = loop_timer(d->loop, on_stopped, d);
 	d->out_mem = malloc(OUT_BYTES);
 	d->sig_mem = malloc(SIG_BYTES);
-	if (!d->timer || !d->stop_timer || !d->out_mem || !d->sig_mem || loop_signal(d->loop, SIGTERM, on_stop, d) < 0 ||
-	    loop_signal(d->loop, SIGINT, on_stop, d) < 0 || loop_signal(d->loop, SIGHUP, on_hangup, d) < 0 ||
-	    loop_turn_end(d->loop, turn_end, d) < 0)
+	if (!d->timer || !d->stop_timer || !d->out_mem || !d->sig_mem ||
+	    loop_signal(d->loop, SIGTERM, on_stop, d) < 0 || loop_signal(d->loop, SIGINT, on_stop, d) < 0 ||
+	    loop_signal(d->loop, SIGHUP, on_hangup, d) < 0 || loop_turn_end(d->loop, turn_end, d) < 0)
 		return log_err(ERR_NOMEM, "event loop");
 	outbox_init(&d->out, d->out_msgs, OUT_MSGS, d->out_mem, OUT_BYTES, send_out, d);
 	sigbox_init(&d->sig, d->sig_outs, SIG_MSGS, d->sig_mem, SIG_BYTES, signal_deliver, d);

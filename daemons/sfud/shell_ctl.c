@@ -75,7 +75,8 @@ static void on_reload(struct varlink_call *c, void *arg)
 	r = sfud_reload(d, &frozen);
 	notify_ready();
 	if (r < 0) {
-		varlink_error(c, "io.oxpulse.Edge.InvalidConfiguration", "reason", "see the journal of sfud for file and line");
+		varlink_error(c, "io.oxpulse.Edge.InvalidConfiguration", "reason",
+			      "see the journal of sfud for file and line");
 		return;
 	}
 	o = varlink_reply(c);
@@ -196,11 +197,12 @@ int ctl_open(struct sfud *d)
 	static const char *const interfaces[] = { edge_control_interface, sfu_interface, NULL };
 	const struct varlink_conf c = { .vendor = "OxPulse", .product = "sfud", .version = EDGE_VERSION,
 					.url = "https://oxpulse.chat", .methods = methods, .interfaces = interfaces,
-					.health_user = d->conf.health_user, .refresh_user = d->conf.refresh_user, .arg = d };
+					.health_user = d->conf.health_user, .refresh_user = d->conf.refresh_user,
+					.arg = d };
 	int fd = notify_inherited("sfud-control");
 	int r;
 
-	if (fd < 0 && d->conf.control_socket[0] == '\0')
+	if (fd < 0 && strcmp(d->conf.control_socket, "none") == 0)
 		return 0;
 	r = varlink_open(d->loop, d->conf.control_socket, fd, &c, &d->control);
 	if (r < 0)

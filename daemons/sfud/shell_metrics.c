@@ -142,7 +142,8 @@ static void write_media(const struct sfud *d, struct page *p)
 	family(p, "sfu_forwarded_bytes_total", "Their RTP bytes.", "kind", kinds, s->forwarded_bytes, 2);
 	family(p, "sfu_received_packets_total", "Packets received from publishers.", "kind", kinds, s->received, 2);
 	family(p, "sfu_received_bytes_total", "Their RTP bytes.", "kind", kinds, s->received_bytes, 2);
-	family(p, "sfu_layer_selection_total", "Forwarded packets by simulcast layer.", "layer", layers, s->layer_packets, 4);
+	family(p, "sfu_layer_selection_total", "Forwarded packets by simulcast layer.", "layer", layers,
+	       s->layer_packets, 4);
 	counter(p, "sfu_rtx_sent_total", "Retransmissions sent to subscribers.", s->rtx_sent);
 	counter(p, "sfu_nacks_received_total", "NACK packets of subscribers.", s->nacks_in);
 	counter(p, "sfu_nacks_sent_total", "NACK packets to publishers.", s->nacks_out);
@@ -211,8 +212,8 @@ static void write_wire(const struct sfud *d, struct page *p)
 	family(p, "sfu_tracks_map_sent_total", "tracks_map messages.", "has_peers", booleans, s->map_sent, 2);
 	family(p, "sfu_sdp_msid_injected_total", "Media lines of answers.", "has_msid", booleans, s->msid_written, 2);
 	family(p, "sfu_ice_state_total", "Transport states entered.", "state", ice, s->ice, TRANSPORT_STATE_MAX_);
-	family(p, "sfu_transport_odd_events_total", "Events that the state of an ended transport did not expect.", "state",
-	       ice, s->odd_event, TRANSPORT_STATE_MAX_);
+	family(p, "sfu_transport_odd_events_total", "Events that the state of an ended transport did not expect.",
+	       "state", ice, s->odd_event, TRANSPORT_STATE_MAX_);
 	family(p, "sfu_transport_ended_total", "Transports that ended by themselves.", "reason", ends, s->ends,
 	       ARRAY_LEN(ends));
 	counter(p, "sfu_client_ws_protocol_errors_total", "Sockets closed for breaking RFC 6455 or the size limit.",
@@ -290,6 +291,7 @@ int metrics_open(struct sfud *d)
 	int r = http_small_open(d->loop, &d->conf.metrics_bind, routes, d, &d->metrics);
 
 	if (r < 0)
-		return log_err(r, "metrics on %s (another process on this port?)", addr_fmt(&d->conf.metrics_bind, text));
+		return log_err(r, "metrics on %s (another process on this port?)",
+			       addr_fmt(&d->conf.metrics_bind, text));
 	return 0;
 }

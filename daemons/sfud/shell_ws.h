@@ -24,8 +24,8 @@ struct ws_ops {
 	void (*upgrade)(const struct http_head *head, void *server_arg, struct ws_verdict *ret);
 	void (*open)(struct ws *ws, void *arg);
 	void (*text)(struct ws *ws, void *arg, struct span text);
-	/* The last call; also for a ws that was taken but never opened. code: of the peer's close frame, 1006
-	 * without one. */
+	/* The last call; also for a ws that was taken but never opened. code: of the first close frame, theirs
+	 * or by ws_close; 1006 without one. */
 	void (*closed)(struct ws *ws, void *arg, unsigned code);
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* A histogram of durations with fixed bounds: counting is one walk over a table, no allocation. Prometheus "le" buckets. */
+/* A histogram of durations with fixed bounds: counting is one walk over a table, no allocation. Prometheus "le"
+ * buckets. */
 #ifndef BASE_HIST_H
 #define BASE_HIST_H
 

@@ -100,7 +100,8 @@ static int read_one(const char *path, char *buf, int (*fn)(const char *path, str
 	return fn(path, span_of(buf, n), arg);
 }
 
-static int read_dropins(const char *path, char *buf, int (*fn)(const char *path, struct span text, void *arg), void *arg)
+static int read_dropins(const char *path, char *buf, int (*fn)(const char *path, struct span text, void *arg),
+			void *arg)
 {
 	char dir[PATH_MAX], file[PATH_MAX];
 	struct dirent **list;
@@ -123,7 +124,8 @@ static int read_dropins(const char *path, char *buf, int (*fn)(const char *path,
 	return r < 0 ? r : 0;
 }
 
-int conf_file_each(const char *path, bool optional, int (*fn)(const char *path, struct span text, void *arg), void *arg)
+int conf_file_each(const char *path, bool optional, int (*fn)(const char *path, struct span text, void *arg),
+		   void *arg)
 {
 	CLEANUP(free_mem) char *buf = mem_alloc(CONF_FILE_MAX + 1);
 	int r;

@@ -13,7 +13,8 @@
 /* Calls fn for `path` and then each `path`.d/<name>.conf in byte order of names. A missing main file is not an
  * error when `optional`; a missing directory never is. Stops at the first r < 0 of fn and returns it. -errno,
  * ERR_LIMIT. */
-int conf_file_each(const char *path, bool optional, int (*fn)(const char *path, struct span text, void *arg), void *arg);
+int conf_file_each(const char *path, bool optional, int (*fn)(const char *path, struct span text, void *arg),
+		   void *arg);
 
 /* A whole regular file into caller memory, NUL-terminated; *ret_n without the NUL. 0, -errno, ERR_LIMIT. */
 int conf_file_read(const char *path, char *buf, size_t cap, size_t *ret_n);

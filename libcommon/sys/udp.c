@@ -208,7 +208,8 @@ static struct udp_rx *rx_new(void)
 
 	if (!rx)
 		return NULL;
-	memset(rx, 0, offsetof(struct udp_rx, data)); /* `data` stays untouched: pages that no burst needs cost nothing */
+	/* `data` stays untouched: pages that no burst needs cost nothing */
+	memset(rx, 0, offsetof(struct udp_rx, data));
 	rx->n = UDP_RX_MSGS; /* all of them want their lengths set */
 	rx->at = UDP_RX_MSGS;
 	for (uint32_t i = 0; i < UDP_RX_MSGS; i++) {

@@ -18,7 +18,8 @@ static bool is_alnum(uint8_t c)
 /* Letters and digits, dashes inside only; the first label begins with a letter. */
 static bool label_ok(struct span label, bool first)
 {
-	if (label.n == 0 || !is_alnum(label.p[0]) || !is_alnum(label.p[label.n - 1]) || (first && !is_alpha(label.p[0])))
+	if (label.n == 0 || !is_alnum(label.p[0]) || !is_alnum(label.p[label.n - 1]) ||
+	    (first && !is_alpha(label.p[0])))
 		return false;
 	for (size_t i = 0; i < label.n; i++)
 		if (!is_alnum(label.p[i]) && label.p[i] != '-')

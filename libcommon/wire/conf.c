@@ -214,7 +214,8 @@ int conf_defaults(const struct conf_key *keys, void *conf, struct conf_diag *dia
 	return r;
 }
 
-int conf_apply_env(const struct conf_key *keys, const char *(*get)(const char *name), void *conf, struct conf_diag *diag)
+int conf_apply_env(const struct conf_key *keys, const char *(*get)(const char *name), void *conf,
+		   struct conf_diag *diag)
 {
 	int r = 0;
 

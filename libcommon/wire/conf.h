@@ -60,7 +60,8 @@ int conf_defaults(const struct conf_key *keys, void *conf, struct conf_diag *dia
 int conf_apply(const struct conf_key *keys, const char *file, struct span text, void *conf, struct conf_diag *diag);
 
 /* The environment: getenv is passed in so that tests need none. Applied after defaults, before files. */
-int conf_apply_env(const struct conf_key *keys, const char *(*get)(const char *name), void *conf, struct conf_diag *diag);
+int conf_apply_env(const struct conf_key *keys, const char *(*get)(const char *name), void *conf,
+		   struct conf_diag *diag);
 
 /* The whole configuration as a file that parses back to itself, with help as comments. */
 void conf_dump(struct wr *w, const struct conf_key *keys, const void *conf);

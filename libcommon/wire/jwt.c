@@ -135,7 +135,8 @@ static bool read_claims(struct span payload, struct room_claims *c)
 	if (json_parse(payload, tok, PAYLOAD_TOKENS, &j) < 0 || json_type_of(&j, 0) != JSON_OBJECT)
 		return false;
 	return json_get_u64(&j, 0, "sub", &c->sub) == 0 && json_get_u64(&j, 0, "iat", &c->iat) == 0 &&
-	       json_get_u64(&j, 0, "exp", &c->exp) == 0 && json_get_str(&j, 0, "room", c->room, sizeof(c->room), &n) == 0;
+	       json_get_u64(&j, 0, "exp", &c->exp) == 0 &&
+	       json_get_str(&j, 0, "room", c->room, sizeof(c->room), &n) == 0;
 }
 
 enum jwt_verdict jwt_room(struct span token, const struct jwt_keys *keys, wall_t now, struct room_claims *ret)
@@ -174,7 +175,8 @@ static bool take_space(struct span *s)
 {
 	bool any = false;
 
-	while (take_text(s, "\n") || take_text(s, "\r") || take_text(s, " ") || take_text(s, "\\n") || take_text(s, "\\r"))
+	while (take_text(s, "\n") || take_text(s, "\r") || take_text(s, " ") || take_text(s, "\\n") ||
+	       take_text(s, "\\r"))
 		any = true;
 	return any;
 }

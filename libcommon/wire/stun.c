@@ -84,7 +84,8 @@ static bool integrity_of(const uint8_t *msg, size_t at, struct span password, ui
 	memcpy(flat, msg, STUN_HDR_LEN);
 	put_be16(flat + 2, (uint16_t)(at + ATTR_HDR_LEN + HMAC_LEN - STUN_HDR_LEN));
 	if (at > sizeof(flat))
-		return hmac_pieces(key, span_of(flat, STUN_HDR_LEN), span_of(msg + STUN_HDR_LEN, at - STUN_HDR_LEN), ret);
+		return hmac_pieces(key, span_of(flat, STUN_HDR_LEN), span_of(msg + STUN_HDR_LEN, at - STUN_HDR_LEN),
+				   ret);
 	memcpy(flat + STUN_HDR_LEN, msg + STUN_HDR_LEN, at - STUN_HDR_LEN);
 	return HMAC(EVP_sha1(), key.p, (int)key.n, flat, at, ret, &n) && n == HMAC_LEN;
 }

@@ -166,7 +166,8 @@ static void print_table(const struct result *r, uint32_t n)
 	printf("\n%4s %8s %10s %6s %6s %6s %9s %8s %8s %8s %8s %9s %8s %5s %8s\n", "N", "pps out", "ns/packet", "user", "CPU",
 	       "wait", "loss", "p50 us", "p99 us", "p999 us", "recv p99", "sfud p99", "kB/sub", "segs", "load CPU");
 	for (uint32_t i = 0; i < n; i++)
-		printf("%4u %8.0f %10.0f %5.0f%% %5.1f%% %5.1f%% %8.4f%% %8.0f %8.0f %8.0f %8.0f <=%7.0f %8.1f %5.1f %7.1f%%\n", r[i].subs,
+		printf("%4u %8.0f %10.0f %5.0f%% %5.1f%% %5.1f%% %8.4f%% %8.0f %8.0f %8.0f %8.0f <=%7.0f %8.1f %5.1f %7.1f%%\n",
+		       r[i].subs,
 		       r[i].pps, r[i].ns, r[i].user_share * 100, r[i].cpu * 100, r[i].wait * 100, r[i].loss * 100, r[i].p50,
 		       r[i].p99, r[i].p999, r[i].app_p99, r[i].own_p99, r[i].rss, r[i].segs, r[i].own_cpu * 100);
 	printf("# user: share of sfud's CPU time. CPU, load CPU: of one core, sfud and this generator.\n"
@@ -176,7 +177,8 @@ static void print_table(const struct result *r, uint32_t n)
 	       "# segs: datagrams that share one message to the kernel.\n");
 	for (uint32_t i = 0; i < n; i++)
 		if (r[i].bad || r[i].gaps || r[i].backwards || r[i].nacks)
-			printf("# N=%u: %llu not authentic or not ours, %llu numbers missing, %llu backwards, %llu NACKs to the publisher\n",
+			printf("# N=%u: %llu not authentic or not ours, %llu numbers missing, %llu backwards, "
+			       "%llu NACKs to the publisher\n",
 			       r[i].subs, (unsigned long long)r[i].bad, (unsigned long long)r[i].gaps,
 			       (unsigned long long)r[i].backwards, (unsigned long long)r[i].nacks);
 }

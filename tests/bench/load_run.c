@@ -119,7 +119,8 @@ void load_run(struct load *l, uint64_t us)
 static _Noreturn void die_stuck(const struct load_peer *p)
 {
 	static const char *const names[] = {
-		[LOAD_HTTP] = "upgrade", [LOAD_OFFERED] = "offer", [LOAD_ICE] = "ICE", [LOAD_DTLS] = "DTLS", [LOAD_MEDIA] = "tracks",
+		[LOAD_HTTP] = "upgrade", [LOAD_OFFERED] = "offer", [LOAD_ICE] = "ICE",
+		[LOAD_DTLS] = "DTLS", [LOAD_MEDIA] = "tracks",
 	};
 	char why[128];
 

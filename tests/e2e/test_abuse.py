@@ -422,8 +422,9 @@ class Signalling(WithSfud):
     def test_4002_for_a_bad_first_message(self):
         good = sdp("chromium_av.sdp")
         rows = [("bad offer", "json_err", ["", "{", "[]", "7", "null", "\x00", '{"kind":"offer"}', '{"kind":"offer","sdp":7}',
-                                           '{"kind":"offer","sdp":""}', '{"kind":"ice","candidate":""}', '{"kind":"bwe-hint","bps":1}',
-                                           '{"type":"answer-renegotiate","sdp":"x","mid":"0"}', "[" * 5000, '{"kind":"offer","sdp":"\\ud800"}']),
+                                           '{"kind":"offer","sdp":""}', '{"kind":"ice","candidate":""}',
+                                           '{"kind":"bwe-hint","bps":1}', '{"type":"answer-renegotiate","sdp":"x","mid":"0"}',
+                                           "[" * 5000, '{"kind":"offer","sdp":"\\ud800"}']),
                 ("bad sdp", "sdp_err", [{"kind": "offer", "sdp": text} for text in (
                     "x", "v=0\r\n", good[:200], good.replace("a=ice-ufrag", "a=x"), good.replace("a=fingerprint", "a=x"),
                     good.replace("v=0\r\n", ""), good + "a=" + "y" * 20000 + "\r\n", good.replace("sha-256", "md5"),

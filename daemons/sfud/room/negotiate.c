@@ -29,7 +29,8 @@ static bool carries_in(const struct line *l)
 
 static bool is_media(const struct sdp_media *d)
 {
-	return (d->kind == SDP_AUDIO || d->kind == SDP_VIDEO) && !d->rejected && d->bundled && d->rtcp_mux && d->mid.n > 0;
+	return (d->kind == SDP_AUDIO || d->kind == SDP_VIDEO) && !d->rejected && d->bundled && d->rtcp_mux &&
+	       d->mid.n > 0;
 }
 
 /* The next line, empty; NULL at LINES_MAX or without memory. Lines may move: keep indexes, not pointers, across it. */
@@ -283,7 +284,8 @@ static int place_line(struct member *m, enum sdp_kind kind)
 
 	for (uint8_t i = 0; i < m->n_lines; i++) {
 		l = &m->lines[i];
-		if (l->role == LINE_OUT && l->kind == kind && l->dir == SDP_INACTIVE && handle_is_none(l->sub) && !l->want_idle)
+		if (l->role == LINE_OUT && l->kind == kind && l->dir == SDP_INACTIVE && handle_is_none(l->sub) &&
+		    !l->want_idle)
 			return i;
 	}
 	l = new_line(m);

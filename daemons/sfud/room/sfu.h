@@ -65,7 +65,8 @@ struct sfu {
 
 /* out and sig are borrowed for the life of sfu. ERR_NOMEM. */
 int sfu_init(struct sfu *s, const struct sfu_conf *c, struct rng *rng, const struct dtls_ops *ops,
-	     struct dtls_ctx *ctx, const uint8_t fingerprint[DTLS_FINGERPRINT_LEN], struct outbox *out, struct sigbox *sig);
+	     struct dtls_ctx *ctx, const uint8_t fingerprint[DTLS_FINGERPRINT_LEN], struct outbox *out,
+	     struct sigbox *sig);
 void sfu_done(struct sfu *s);
 
 /* One datagram, decrypted in place; media is queued until sfu_flush, so the memory must stay until then. */
