@@ -378,4 +378,5 @@ static void no_memory_is_no_frames(void)
 }
 
 T_MAIN(T(examples_of_the_rfc), T(control_frames_between_fragments), T(every_cut_gives_the_same), T(faults_are_named),
-       T(larger_messages_are_1009), T(many_fragments_are_1009), T(peer_closes), T(we_close), T(the_receiver_may_write), T(no_memory_is_no_frames))
+       T(larger_messages_are_1009), T(many_fragments_are_1009),
+       T(peer_closes), T(we_close), T(the_receiver_may_write), T(no_memory_is_no_frames))
