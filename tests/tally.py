@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 
-LINE = re.compile(r"^(not )?ok\b *(\d+)?[ -]*(.*?)(?:\s+#\s*(SKIP|TODO)\S*\s*(.*))?$", re.IGNORECASE)
+LINE = re.compile(r"^(not )?ok\b *(\d+)?[ -]*(.*?)(?:\s*#\s*(SKIP|TODO)\S*\s*(.*))?$", re.IGNORECASE)
 PLAN = re.compile(r"^1\.\.(\d+)(?:\s*#\s*SKIP\S*\s*(.*))?", re.IGNORECASE)
 
 
