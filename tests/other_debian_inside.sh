@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-wanted=(unit fuzz sim oom central front)
+wanted=(unit fuzz sim oom central front interop)
 mapfile -t suites < <(./edge test --list | grep -Fx "$(printf '%s\n' "${wanted[@]}")")
 ./edge test "${suites[@]}" || true
 

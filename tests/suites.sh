@@ -20,7 +20,7 @@ asan               build,oracle            meson_suite  asan  unit fuzz sim oom
 clang              build,oracle,test       compiles     clang
 central            build,demo              programs     tests/central
 e2e                build,demo,test,browser with_build   tests/e2e
-interop            build,demo,test,browser with_build   tests/interop
+interop            build,oracle,demo,test  with_build   tests/interop
 debian13           other_debian            other_debian trixie
 '
 
