@@ -75,6 +75,11 @@ row "Reload" '"restart" *: *\[' call io.oxpulse.Edge.Reload '{}'
 row "ListRooms" '"rooms" *: *\[' call io.oxpulse.Sfu.ListRooms '{}'
 row "an unknown method is an error" 'MethodNotFound|not found|No such' call io.oxpulse.Sfu.Nothing '{}'
 row "Drain" '"sessions" *: *0' call io.oxpulse.Edge.Drain '{"limit":5}'
+for _ in $(seq 100); do
+    kill -0 "$pid" 2> /dev/null || break
+    sleep 0.1
+done
+kill "$pid" 2> /dev/null && echo "# it did not end by itself within 10 s"
 n=$((n + 1))
 if wait "$pid"; then
     echo "ok $n - an empty daemon that drains ends with status 0"
