@@ -78,8 +78,8 @@ static void invariants(const struct sfu *s)
 			paths += m->tp.ice.paths[i].used;
 	}
 	track_counts(s, subs);
-	MUST(s->ufrags.live == transports);
-	MUST(s->paths.live <= paths);
+	MUST(s->paths.ufrags.live == transports);
+	MUST(s->paths.paths.live <= paths);
 }
 
 static void say(struct peer *p, uint8_t which, struct span raw)
@@ -214,7 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	sfu_shutdown(&w.s, w.now);
 	invariants(&w.s);
 	MUST(w.s.members.live + w.s.rooms.live + w.s.tracks.live + w.s.streams.live + w.s.subs.live == 0);
-	MUST(w.s.paths.live + w.s.ufrags.live == 0);
+	MUST(w.s.paths.paths.live + w.s.paths.ufrags.live == 0);
 	world_done(&w, 0);
 	return 0;
 }

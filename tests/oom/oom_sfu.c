@@ -38,8 +38,8 @@ static uint32_t playing(struct world *w)
 
 static uint32_t live(const struct sfu *s)
 {
-	return s->members.live + s->rooms.live + s->tracks.live + s->streams.live + s->subs.live + s->paths.live +
-	       s->ufrags.live;
+	return s->members.live + s->rooms.live + s->tracks.live + s->streams.live + s->subs.live + s->paths.paths.live +
+	       s->paths.ufrags.live;
 }
 
 /* Three join, talk, one resumes, all leave; allocation number `nth` fails on the way. */

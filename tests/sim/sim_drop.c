@@ -90,7 +90,7 @@ static void strangers_are_dropped_for_a_reason(void)
 	EQ(fire(&s), DROP_STUN_UNEXPECTED);
 	s.b[3]++;
 	EQ(fire(&s), DROP_STUN_MALFORMED);
-	EQ(s.w.s.paths.live, 2);
+	EQ(s.w.s.paths.paths.live, 2);
 	s.path = theirs;
 	s.n = 14;
 	memset(s.b, 22, s.n);
@@ -185,7 +185,7 @@ static void a_refused_check_opens_no_path(void)
 		check_of(&s, s.p->sfu_ufrag, s.p->sfu_pwd, true);
 		EQ(fire(&s), DROP_NONE);
 	}
-	EQ(s.w.s.paths.live, 2);
+	EQ(s.w.s.paths.paths.live, 2);
 	world_done(&s.w, t_failures);
 }
 
@@ -214,8 +214,8 @@ static void a_flood_of_strangers_costs_no_memory(void)
 	made = mem_fail_at(SIZE_MAX);
 	EQ(made, 0);
 	EQ(c->members.live, 2);
-	EQ(c->paths.live, 2);
-	EQ(c->ufrags.live, 2);
+	EQ(c->paths.paths.live, 2);
+	EQ(c->paths.ufrags.live, 2);
 	EQ(c->tracks.live, 4);
 	EQ(c->streams.live, 4);
 	EQ(c->subs.live, 4);

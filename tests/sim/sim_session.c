@@ -157,8 +157,8 @@ static void another_certificate_starts_anew(void)
 	OK(plays(p, 2) && plays(other, 1));
 	EQ(w.s.tracks.live, 4);
 	EQ(w.s.subs.live, 4);
-	EQ(w.s.ufrags.live, 2);
-	EQ(w.s.paths.live, 2);
+	EQ(w.s.paths.ufrags.live, 2);
+	EQ(w.s.paths.paths.live, 2);
 	world_done(&w, t_failures);
 }
 
@@ -275,7 +275,7 @@ static void consent_expires(void)
 	EQ(w.s.members.live, 1);
 	EQ(w.peers[0]->close_code, 1001);
 	EQ(w.s.stats.ends[TRANSPORT_END_CONSENT], 1);
-	EQ(w.s.paths.live, 1);
+	EQ(w.s.paths.paths.live, 1);
 	world_done(&w, t_failures);
 }
 
@@ -311,7 +311,7 @@ static void shutdown_closes_everybody(void)
 	for (uint32_t i = 0; i < 4; i++)
 		EQ(w.peers[i]->close_code, 1001);
 	EQ(w.s.members.live + w.s.rooms.live + w.s.tracks.live + w.s.streams.live + w.s.subs.live, 0);
-	EQ(w.s.paths.live + w.s.ufrags.live, 0);
+	EQ(w.s.paths.paths.live + w.s.paths.ufrags.live, 0);
 	OK(mono_is_never(sfu_next(&w.s)));
 	world_done(&w, t_failures);
 }

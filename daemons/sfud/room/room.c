@@ -193,11 +193,13 @@ static void member_clear_media(struct sfu *s, struct member *m, mono_t now)
 
 static void member_clear_transport(struct sfu *s, struct member *m)
 {
-	room_forget_paths(s, m);
+	for (size_t i = 0; i < ICE_PATHS_MAX; i++)
+		if (m->tp.ice.paths[i].used)
+			paths_forget(&s->paths, &m->tp.ice.paths[i].path, m->self);
 	for (size_t i = 0; i < TRANSPORT_STATE_MAX_; i++)
 		s->stats.odd_event[i] += m->tp.odd_event[i];
 	if (m->tp.ops) {
-		room_forget_ufrag(s, m);
+		paths_forget_ufrag(&s->paths, m->tp.ice.ufrag);
 		transport_done(&m->tp);
 	}
 	m->tp = (struct transport){ 0 };
@@ -232,5 +234,5 @@ int member_renew(struct sfu *s, struct member *m, mono_t now)
 	member_clear_media(s, m, now);
 	member_clear_transport(s, m);
 	transport_init(&m->tp, s->dtls_ops, s->dtls_ctx, s->rng, now);
-	return room_learn_ufrag(s, m);
+	return paths_learn_ufrag(&s->paths, m->tp.ice.ufrag, m->self);
 }

@@ -20,11 +20,6 @@ int member_renew(struct sfu *s, struct member *m, mono_t now);
 void member_file(struct sfu *s, struct member *m);
 void member_file_by(struct sfu *s, struct member *m, mono_t at);
 
-/* The member's entries in the path and ufrag tables. */
-void room_forget_paths(struct sfu *s, struct member *m);
-int room_learn_ufrag(struct sfu *s, struct member *m);
-void room_forget_ufrag(struct sfu *s, struct member *m);
-
 /* track.c: publications and subscriptions */
 struct track *track_get(const struct sfu *s, struct handle h);
 struct stream *stream_get(const struct sfu *s, struct handle h);

@@ -76,9 +76,9 @@ static int set_remote(struct sfu *s, struct member *m, const struct sdp *offer)
 	bool known = m->tp.ice.remote_ufrag[0] != '\0';
 
 	if (known && !span_is(offer->ufrag, m->tp.ice.remote_ufrag)) {
-		room_forget_ufrag(s, m);
+		paths_forget_ufrag(&s->paths, m->tp.ice.ufrag);
 		ice_restart(&m->tp.ice, s->rng);
-		if (room_learn_ufrag(s, m) < 0)
+		if (paths_learn_ufrag(&s->paths, m->tp.ice.ufrag, m->self) < 0)
 			return ERR_NOMEM;
 	}
 	return transport_set_remote(&m->tp, offer->ufrag, offer->pwd, offer->fingerprint);

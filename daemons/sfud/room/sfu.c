@@ -26,11 +26,8 @@ int sfu_init(struct sfu *s, const struct sfu_conf *c, struct rng *rng, const str
 	slab_init(&s->tracks, sizeof(struct track), c->max_members * MEMBER_TRACKS_MAX);
 	slab_init(&s->streams, sizeof(struct stream), c->max_members * MEMBER_TRACKS_MAX * LAYERS_MAX);
 	slab_init(&s->subs, sizeof(struct sub), c->max_members * LINES_MAX);
-	slab_init(&s->paths, sizeof(struct path_entry), c->max_members * ICE_PATHS_MAX);
-	slab_init(&s->ufrags, sizeof(struct ufrag_entry), c->max_members * 2);
 	hmap_init(&s->by_name, rng);
-	hmap_init(&s->by_path, rng);
-	hmap_init(&s->by_ufrag, rng);
+	paths_init(&s->paths, c->max_members, rng);
 	dq_init(&s->members_due);
 	dq_init(&s->rooms_due);
 	if (scratch_alloc(s))
@@ -63,14 +60,13 @@ static void free_members(struct sfu *s)
 
 void sfu_done(struct sfu *s)
 {
-	struct slab *const slabs[] = { &s->rooms, &s->members, &s->tracks, &s->streams, &s->subs, &s->paths, &s->ufrags };
+	struct slab *const slabs[] = { &s->rooms, &s->members, &s->tracks, &s->streams, &s->subs };
 
 	free_members(s);
 	for (size_t i = 0; i < ARRAY_LEN(slabs); i++)
 		slab_done(slabs[i]);
 	hmap_done(&s->by_name);
-	hmap_done(&s->by_path);
-	hmap_done(&s->by_ufrag);
+	paths_done(&s->paths);
 	dq_done(&s->members_due);
 	dq_done(&s->rooms_due);
 	mem_free(s->sdp_in);
@@ -78,98 +74,6 @@ void sfu_done(struct sfu *s)
 	mem_free(s->text);
 	mem_free(s->sdp_text);
 	*s = (struct sfu){ 0 };
-}
-
-static struct path_entry *find_path(const struct sfu *s, const struct path *path)
-{
-	struct hmap_node *n = hmap_first(&s->by_path, hmap_hash(&s->by_path, path, sizeof(*path)));
-
-	for (; n; n = hmap_next(n)) {
-		struct path_entry *e = CONTAINER_OF(n, struct path_entry, node);
-
-		if (path_eq(&e->path, path))
-			return e;
-	}
-	return NULL;
-}
-
-static void forget_path(struct sfu *s, const struct path *path, struct handle member)
-{
-	struct path_entry *e = find_path(s, path);
-
-	if (!e || !handle_eq(e->member, member))
-		return;
-	hmap_del(&s->by_path, &e->node);
-	slab_free(&s->paths, e->self);
-}
-
-/* A path belongs to whoever proved it last: the same address and port may be reused by another peer behind a NAT. */
-static void learn_path(struct sfu *s, const struct path *path, struct handle member)
-{
-	struct path_entry *e = find_path(s, path);
-	struct handle h;
-
-	if (e) {
-		e->member = member;
-		return;
-	}
-	e = slab_new(&s->paths, &h);
-	if (!e)
-		return;
-	e->self = h;
-	e->member = member;
-	e->path = *path;
-	if (hmap_put(&s->by_path, &e->node, hmap_hash(&s->by_path, path, sizeof(*path))) < 0)
-		slab_free(&s->paths, h);
-}
-
-void room_forget_paths(struct sfu *s, struct member *m)
-{
-	for (size_t i = 0; i < ICE_PATHS_MAX; i++)
-		if (m->tp.ice.paths[i].used)
-			forget_path(s, &m->tp.ice.paths[i].path, m->self);
-}
-
-int room_learn_ufrag(struct sfu *s, struct member *m)
-{
-	struct handle h;
-	struct ufrag_entry *e = slab_new(&s->ufrags, &h);
-
-	if (!e)
-		return ERR_NOMEM;
-	e->self = h;
-	e->member = m->self;
-	memcpy(e->ufrag, m->tp.ice.ufrag, ICE_UFRAG_LEN);
-	if (hmap_put(&s->by_ufrag, &e->node, hmap_hash(&s->by_ufrag, e->ufrag, ICE_UFRAG_LEN)) < 0) {
-		slab_free(&s->ufrags, h);
-		return ERR_NOMEM;
-	}
-	return 0;
-}
-
-static struct ufrag_entry *find_ufrag(const struct sfu *s, struct span ufrag)
-{
-	struct hmap_node *n;
-
-	if (ufrag.n != ICE_UFRAG_LEN)
-		return NULL;
-	for (n = hmap_first(&s->by_ufrag, hmap_hash(&s->by_ufrag, ufrag.p, ufrag.n)); n; n = hmap_next(n)) {
-		struct ufrag_entry *e = CONTAINER_OF(n, struct ufrag_entry, node);
-
-		if (memcmp(e->ufrag, ufrag.p, ICE_UFRAG_LEN) == 0)
-			return e;
-	}
-	return NULL;
-}
-
-void room_forget_ufrag(struct sfu *s, struct member *m)
-{
-	struct ufrag_entry *e = find_ufrag(s, span_of(m->tp.ice.ufrag, ICE_UFRAG_LEN));
-
-	if (!e)
-		return;
-	hmap_del(&s->by_ufrag, &e->node);
-	slab_free(&s->ufrags, e->self);
 }
 
 /* A check that is answered with an error proves nothing (RFC 8445 7.3.1.1). */
@@ -184,7 +88,6 @@ static bool proved(const struct member *m, const struct path *path)
 static enum drop input_stun(struct sfu *s, const struct path *path, struct span dgram, mono_t now)
 {
 	struct transport_in in = { 0 };
-	struct ufrag_entry *e;
 	struct stun_msg msg;
 	struct member *m;
 	enum transport_state before;
@@ -194,8 +97,7 @@ static enum drop input_stun(struct sfu *s, const struct path *path, struct span 
 		return DROP_STUN_MALFORMED;
 	if (msg.cls != STUN_REQUEST || msg.method != STUN_BINDING)
 		return DROP_STUN_UNEXPECTED;
-	e = find_ufrag(s, ice_local_ufrag(msg.username));
-	m = e ? member_get(s, e->member) : NULL;
+	m = member_get(s, paths_find_ufrag(&s->paths, ice_local_ufrag(msg.username)));
 	if (!m)
 		return DROP_STUN_UNEXPECTED;
 	before = m->tp.state;
@@ -203,9 +105,9 @@ static enum drop input_stun(struct sfu *s, const struct path *path, struct span 
 	if (d != DROP_NONE)
 		return d;
 	if (in.ice == ICE_PATH_LOST_AND_NEW)
-		forget_path(s, &in.lost, m->self);
+		paths_forget(&s->paths, &in.lost, m->self);
 	if (proved(m, path))
-		learn_path(s, path, m->self);
+		paths_learn(&s->paths, path, m->self);
 	if (m->tp.state != before)
 		s->stats.ice[m->tp.state]++;
 	/* Consent only moves later, so the filed deadline stays good until it fires. */
@@ -255,8 +157,7 @@ enum drop sfu_input(struct sfu *s, const struct path *path, uint8_t *p, size_t n
 	if (kind == DEMUX_STUN) {
 		d = input_stun(s, path, span_of(p, n), now);
 	} else if (kind == DEMUX_DTLS || kind == DEMUX_RTP || kind == DEMUX_RTCP) {
-		struct path_entry *e = find_path(s, path);
-		struct member *m = e ? member_get(s, e->member) : NULL;
+		struct member *m = member_get(s, paths_find(&s->paths, path));
 
 		d = m ? input_member(s, m, path, p, n, now) : DROP_UNKNOWN_PATH;
 	}

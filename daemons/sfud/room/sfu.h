@@ -11,6 +11,7 @@
 #include "sfud/room/member.h"
 #include "sfud/room/sigbox.h"
 #include "sfud/room/stats.h"
+#include "sfud/transport/paths.h"
 
 #define ROOM_NAME_MAX 256
 #define ADVERTISE_MAX 8
@@ -34,26 +35,15 @@ struct room {
 	struct dq_node timer;
 };
 
-struct path_entry {
-	struct hmap_node node;
-	struct path path;
-	struct handle self, member;
-};
-
-struct ufrag_entry {
-	struct hmap_node node;
-	char ufrag[ICE_UFRAG_LEN];
-	struct handle self, member;
-};
-
 struct sfu {
 	struct sfu_conf conf;
 	struct rng *rng;
 	const struct dtls_ops *dtls_ops;
 	struct dtls_ctx *dtls_ctx;
 	uint8_t fingerprint[DTLS_FINGERPRINT_LEN]; /* our certificate */
-	struct slab rooms, members, tracks, streams, subs, paths, ufrags;
-	struct hmap by_name, by_path, by_ufrag;
+	struct slab rooms, members, tracks, streams, subs;
+	struct paths paths;
+	struct hmap by_name;
 	struct dq members_due, rooms_due;
 	struct burst burst[BURSTS];
 	struct outbox *out;

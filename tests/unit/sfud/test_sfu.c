@@ -74,7 +74,7 @@ static void a_path_belongs_to_its_last_prover(void)
 	a->addr.port = 9;
 	b->check_at = w.now;
 	world_pass(&w, DUR_SEC(5));
-	EQ(w.s.paths.live, 2);
+	EQ(w.s.paths.paths.live, 2);
 	before = w.s.stats.received[1];
 	world_pass(&w, DUR_SEC(40)); /* a's consent is over */
 	EQ(w.s.members.live, 1);
