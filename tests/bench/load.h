@@ -87,7 +87,7 @@ struct load {
 	struct dtls_ctx *dtls_ctx;
 	struct load_peer *peers;
 	uint32_t n_peers, max_peers;
-	bool measuring;
+	bool measuring; /* the media sockets are polled, not watched */
 	struct load_pub pub;
 	struct load_stats stats;
 	struct outbox out;
@@ -130,6 +130,7 @@ void load_pub_rtcp(struct load *l, struct span packet);
 /* load_run.c: the loop. */
 void load_init(struct load *l, const char *sfud_exe, const char *profiles, uint32_t max_peers);
 void load_done(struct load *l);
+void load_measure(struct load *l, bool on);
 void load_run(struct load *l, uint64_t us);
 void load_join(struct load *l, bool publisher); /* returns when that peer's media can flow */
 void lat_add(struct lat *h, uint64_t from_ns, uint64_t to_ns);

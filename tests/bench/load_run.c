@@ -76,13 +76,14 @@ void load_done(struct load *l)
 static void wait_events(struct load *l, mono_t until)
 {
 	struct epoll_event ev[EVENTS];
-	/* Never asleep while measuring: waking a sleeper would be on sfud's account, and no network card needs it. */
 	uint64_t us = l->measuring ? 0 : mono_since(until, load_now());
 	struct timespec ts = { .tv_sec = (time_t)(us / US_PER_SEC), .tv_nsec = (long)(us % US_PER_SEC * 1000) };
 	int n = epoll_pwait2(l->epoll, ev, EVENTS, &ts, NULL);
 
 	if (n < 0 && errno != EINTR)
 		load_die("epoll");
+	for (uint32_t i = 0; l->measuring && i < l->n_peers; i++)
+		load_peer_readable(&l->peers[i]);
 	for (int i = 0; i < n; i++) {
 		struct load_peer *p = &l->peers[ev[i].data.u64 >> 1];
 
@@ -91,6 +92,21 @@ static void wait_events(struct load *l, mono_t until)
 		else
 			load_peer_readable(p);
 	}
+}
+
+/*
+ * While measuring, the media sockets are asked one after another instead of watched: on loopback it is sfud's send that
+ * wakes a sleeping receiver or files its socket as readable, on sfud's account. With a network between, neither happens.
+ */
+void load_measure(struct load *l, bool on)
+{
+	for (uint32_t i = 0; i < l->n_peers; i++) {
+		struct epoll_event ev = { .events = EPOLLIN, .data.u64 = l->peers[i].sub << 1 };
+
+		if (epoll_ctl(l->epoll, on ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, l->peers[i].udp, &ev) < 0)
+			load_die("epoll");
+	}
+	l->measuring = on;
 }
 
 /* One turn; returns the time after which all peers' timers are looked at again. */
