@@ -228,6 +228,8 @@ static void write_tracks(const struct sfud *d, struct page *p)
 	static const char *const name = "sfu_sfu_track_out_state_transitions_total";
 	static const char *const states[] = { "to_open", "negotiating", "open" };
 
+	counter(p, "sfu_session_odd_events_total", "Events that the state of a session did not expect.",
+		d->sfu.stats.session_odd_event);
 	head(p, name, "counter", "State changes of subscriptions.");
 	for (size_t from = 0; from < ARRAY_LEN(states); from++)
 		for (size_t to = 0; to < ARRAY_LEN(states); to++) {

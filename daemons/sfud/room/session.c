@@ -154,10 +154,6 @@ static void on_answer(struct sfu *s, struct member *m, const struct sig_in *in, 
 {
 	const char *why = NULL;
 
-	if (m->session != SESSION_OFFERED) {
-		s->stats.reneg_answers[RENEG_STATE_MISMATCH]++;
-		return;
-	}
 	m->session = SESSION_STABLE;
 	m->session_by = MONO_NEVER;
 	m->tries = 0;
@@ -173,6 +169,37 @@ static void on_answer(struct sfu *s, struct member *m, const struct sig_in *in, 
 	member_file(s, m);
 }
 
+static void first_not_offer(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	(void)in;
+	refuse(s, m, OFFER_JSON_ERR, SIG_CLOSE_BAD_OFFER, "bad offer", now);
+}
+
+static void answer_unasked(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	(void)m;
+	(void)in;
+	(void)now;
+	s->stats.reneg_answers[RENEG_STATE_MISMATCH]++;
+}
+
+/* ICE candidates, unknown messages, and a second offer: glare is the client's to avoid. */
+static void ignore(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	(void)m;
+	(void)in;
+	(void)now;
+	s->stats.text_ignored++;
+}
+
+static void count_bad(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	(void)m;
+	(void)in;
+	(void)now;
+	s->stats.text_bad++;
+}
+
 static void on_bwe_hint(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
 {
 	(void)in; /* counted only, as in the existing system: the sender's own feedback knows better */
@@ -182,44 +209,6 @@ static void on_bwe_hint(struct sfu *s, struct member *m, const struct sig_in *in
 	}
 	m->bwe_hint_at = now;
 	s->stats.bwe_hints++;
-}
-
-void session_message(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
-{
-	if (m->session == SESSION_OFFER) {
-		if (in->kind == SIG_OFFER)
-			on_offer(s, m, in, now);
-		else
-			refuse(s, m, OFFER_JSON_ERR, SIG_CLOSE_BAD_OFFER, "bad offer", now);
-		return;
-	}
-	switch (in->kind) {
-	case SIG_ANSWER:
-		on_answer(s, m, in, now);
-		break;
-	case SIG_BWE_HINT:
-		on_bwe_hint(s, m, in, now);
-		break;
-	case SIG_MALFORMED:
-		s->stats.text_bad++;
-		break;
-	case SIG_OFFER: /* a second offer: glare is the client's to avoid */
-	case SIG_ICE:
-	case SIG_OTHER:
-		s->stats.text_ignored++;
-		break;
-	}
-}
-
-void session_detach(struct sfu *s, struct member *m, mono_t now)
-{
-	if (m->session == SESSION_OFFER && m->tp.ops == NULL)
-		s->stats.offers[OFFER_WS_CLOSED]++;
-	if (m->session == SESSION_OFFERED)
-		s->stats.reneg_answers[RENEG_WS_CLOSED]++;
-	m->session = SESSION_DETACHED;
-	m->session_by = m->tp.ops ? mono_add(now, GRACE) : now;
-	member_file(s, m);
 }
 
 static void send_update(struct sfu *s, struct member *m, const struct sub *sub)
@@ -285,29 +274,108 @@ void session_kick(struct sfu *s, struct member *m, mono_t now)
 	member_file_by(s, m, m->session_by);
 }
 
+static void offer_late(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	(void)in;
+	refuse(s, m, OFFER_TIMEOUT, SIG_CLOSE_BAD_OFFER, "bad offer", now);
+}
+
+static void offer_again(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	(void)in;
+	s->stats.reneg_answers[RENEG_TIMEOUT]++;
+	m->session = SESSION_STABLE;
+	m->renegotiate = true;
+	if (++m->tries < OFFER_TRIES)
+		session_kick(s, m, now);
+}
+
+static void kick(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	(void)in;
+	session_kick(s, m, now);
+}
+
+static void grace_over(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	(void)in;
+	member_end(s, m, SIG_CLOSE_NONE, NULL, now);
+}
+
+static void detach(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	(void)in;
+	(void)s;
+	m->session = SESSION_DETACHED;
+	m->session_by = m->tp.ops ? mono_add(now, GRACE) : now;
+}
+
+static void detach_unanswered(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	if (m->tp.ops == NULL)
+		s->stats.offers[OFFER_WS_CLOSED]++;
+	detach(s, m, in, now);
+}
+
+static void detach_offered(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	s->stats.reneg_answers[RENEG_WS_CLOSED]++;
+	detach(s, m, in, now);
+}
+
+enum event { /* the messages first, in the order of enum sig_kind */
+	EV_OFFER = SIG_OFFER,
+	EV_ANSWER = SIG_ANSWER,
+	EV_BWE_HINT = SIG_BWE_HINT,
+	EV_ICE = SIG_ICE,
+	EV_OTHER = SIG_OTHER,
+	EV_MALFORMED = SIG_MALFORMED,
+	EV_TIMEOUT, /* session_by */
+	EV_GONE,    /* the WebSocket */
+	EV_MAX_
+};
+
+typedef void act_fn(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now);
+
+/* The table of member.h. Empty cells cannot happen: a detached member has no WebSocket that could speak or go. */
+static act_fn *const step[SESSION_MAX_][EV_MAX_] = {
+	[SESSION_OFFER] = { [EV_OFFER] = on_offer, [EV_ANSWER] = first_not_offer, [EV_BWE_HINT] = first_not_offer,
+			    [EV_ICE] = first_not_offer, [EV_OTHER] = first_not_offer, [EV_MALFORMED] = first_not_offer,
+			    [EV_TIMEOUT] = offer_late, [EV_GONE] = detach_unanswered },
+	[SESSION_STABLE] = { [EV_OFFER] = ignore, [EV_ANSWER] = answer_unasked, [EV_BWE_HINT] = on_bwe_hint,
+			     [EV_ICE] = ignore, [EV_OTHER] = ignore, [EV_MALFORMED] = count_bad, [EV_TIMEOUT] = kick,
+			     [EV_GONE] = detach },
+	[SESSION_OFFERED] = { [EV_OFFER] = ignore, [EV_ANSWER] = on_answer, [EV_BWE_HINT] = on_bwe_hint,
+			      [EV_ICE] = ignore, [EV_OTHER] = ignore, [EV_MALFORMED] = count_bad,
+			      [EV_TIMEOUT] = offer_again, [EV_GONE] = detach_offered },
+	[SESSION_DETACHED] = { [EV_TIMEOUT] = grace_over },
+};
+
+static void on(struct sfu *s, struct member *m, enum event ev, const struct sig_in *in, mono_t now)
+{
+	act_fn *act = step[m->session][ev];
+
+	if (act)
+		act(s, m, in, now);
+	else
+		s->stats.session_odd_event++;
+}
+
+void session_message(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+{
+	on(s, m, (enum event)in->kind, in, now);
+}
+
+void session_detach(struct sfu *s, struct member *m, mono_t now)
+{
+	on(s, m, EV_GONE, NULL, now);
+	member_file(s, m);
+}
+
 void session_tick(struct sfu *s, struct member *m, mono_t now)
 {
 	if (!mono_reached(now, m->session_by))
 		return;
 	m->session_by = MONO_NEVER;
-	switch (m->session) {
-	case SESSION_OFFER:
-		refuse(s, m, OFFER_TIMEOUT, SIG_CLOSE_BAD_OFFER, "bad offer", now);
-		break;
-	case SESSION_OFFERED:
-		s->stats.reneg_answers[RENEG_TIMEOUT]++;
-		m->session = SESSION_STABLE;
-		m->renegotiate = true;
-		if (++m->tries < OFFER_TRIES)
-			session_kick(s, m, now);
-		break;
-	case SESSION_DETACHED:
-		member_end(s, m, SIG_CLOSE_NONE, NULL, now);
-		break;
-	case SESSION_STABLE:
-		session_kick(s, m, now);
-		break;
-	case SESSION_MAX_:
-		break;
-	}
+	on(s, m, EV_TIMEOUT, NULL, now);
 }

@@ -28,6 +28,7 @@ struct sfu_stats {
 	uint64_t ice[TRANSPORT_STATE_MAX_];
 	uint64_t bwe_hints, bwe_hints_early;
 	uint64_t text_ignored, text_bad;
+	uint64_t session_odd_event; /* an event that a session's state table has no cell for */
 	uint64_t odd_event[TRANSPORT_STATE_MAX_]; /* of ended transports: events their state table has no cell for */
 	struct hist latency; /* hist_latency: receive to send, filled by the shell */
 };
