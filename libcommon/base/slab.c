@@ -64,6 +64,22 @@ void mem_free(void *p)
 	free(p);
 }
 
+void *mem_room(void *table, uint32_t n, uint32_t *cap, uint32_t max, size_t size)
+{
+	uint32_t more = *cap ? *cap : 2;
+	void *grown;
+
+	if (n < *cap)
+		return table;
+	if (n >= max)
+		return NULL;
+	more = max - *cap < more ? max : *cap + more;
+	grown = mem_grow(table, *cap * size, more * size);
+	if (grown)
+		*cap = more;
+	return grown;
+}
+
 static size_t stride(const struct slab *s)
 {
 	return sizeof(struct slot) + ((s->size + 15) & ~(size_t)15);

@@ -59,6 +59,9 @@ void *mem_alloc(size_t n);
 /* As realloc; new bytes are zeroed. On NULL the old block is untouched. */
 void *mem_grow(void *p, size_t old_n, size_t new_n);
 void mem_free(void *p);
+/* A table of n elements with room for one more, perhaps moved; *cap grows by doubling, to `max` at most. NULL at max or
+ * without memory: the old table stands. */
+void *mem_room(void *table, uint32_t n, uint32_t *cap, uint32_t max, size_t size);
 
 /* Test hook: the nth allocation from now (0 = the next one) fails, and each later one
  * succeeds again. Pass SIZE_MAX to switch off. Returns how many were made since the last call. */

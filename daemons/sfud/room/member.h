@@ -21,7 +21,6 @@
 #include "sfud/transport/transport.h"
 
 #define LINES_MAX SDP_MEDIA_MAX
-#define LINES_STEP 8
 #define MEMBER_TRACKS_MAX 4 /* published by one member: microphone, camera, screen and its sound */
 #define SSRC_MAP_MAX SRTP_STREAMS_MAX
 #define OFFER_WAIT DUR_SEC(30)
@@ -70,7 +69,8 @@ struct member {
 	uint64_t sdp_version;
 	struct caps audio, video;
 	struct line *lines; /* grows, LINES_MAX at most */
-	uint8_t n_lines, cap_lines;
+	uint32_t cap_lines;
+	uint8_t n_lines;
 	uint32_t next_mid;
 	struct handle subs[LINES_MAX]; /* in the order they are to be offered */
 	uint8_t n_subs;

@@ -36,17 +36,11 @@ static bool is_media(const struct sdp_media *d)
 /* The next line, empty; NULL at LINES_MAX or without memory. Lines may move: keep indexes, not pointers, across it. */
 static struct line *new_line(struct member *m)
 {
-	if (m->n_lines == LINES_MAX)
-		return NULL;
-	if (m->n_lines == m->cap_lines) {
-		uint8_t cap = (uint8_t)(m->cap_lines + LINES_STEP);
-		struct line *grown = mem_grow(m->lines, m->cap_lines * sizeof(*grown), cap * sizeof(*grown));
+	struct line *lines = mem_room(m->lines, m->n_lines, &m->cap_lines, LINES_MAX, sizeof(*lines));
 
-		if (!grown)
-			return NULL;
-		m->lines = grown;
-		m->cap_lines = cap;
-	}
+	if (!lines)
+		return NULL;
+	m->lines = lines;
 	m->lines[m->n_lines] = (struct line){ 0 };
 	return &m->lines[m->n_lines++];
 }

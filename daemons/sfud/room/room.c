@@ -67,15 +67,11 @@ static void room_counted(struct sfu *s, struct room *r, mono_t now)
 
 static bool room_add(struct sfu *s, struct room *r, struct handle h, mono_t now)
 {
-	if (r->n_members == r->cap_members) {
-		uint32_t cap = r->cap_members ? r->cap_members * 2 : 8;
-		struct handle *grown = mem_grow(r->members, r->cap_members * sizeof(h), cap * sizeof(h));
+	struct handle *members = mem_room(r->members, r->n_members, &r->cap_members, UINT32_MAX, sizeof(h));
 
-		if (!grown)
-			return false;
-		r->members = grown;
-		r->cap_members = cap;
-	}
+	if (!members)
+		return false;
+	r->members = members;
 	r->members[r->n_members++] = h;
 	room_counted(s, r, now);
 	return true;

@@ -167,26 +167,9 @@ static struct srtp_stream *stream_find(struct srtp_rx *rx, uint32_t ssrc)
 	return NULL;
 }
 
-/* The table with room for one more element, perhaps moved; NULL at `max` or without memory. */
-static void *with_room(void *table, uint32_t n, uint32_t *cap, uint32_t max, size_t size)
-{
-	uint32_t more = *cap ? *cap * 2 : 2;
-	void *grown;
-
-	if (n < *cap)
-		return table;
-	if (n >= max)
-		return NULL;
-	more = more < max ? more : max;
-	grown = mem_grow(table, *cap * size, more * size);
-	if (grown)
-		*cap = more;
-	return grown;
-}
-
 static bool room_for_stream(struct srtp_rx *rx)
 {
-	void *t = with_room(rx->streams, rx->n_streams, &rx->cap_streams, SRTP_STREAMS_MAX, sizeof(*rx->streams));
+	void *t = mem_room(rx->streams, rx->n_streams, &rx->cap_streams, SRTP_STREAMS_MAX, sizeof(*rx->streams));
 
 	rx->streams = t ? t : rx->streams;
 	return t != NULL;
@@ -194,7 +177,7 @@ static bool room_for_stream(struct srtp_rx *rx)
 
 static bool room_for_sender(struct srtp_rx *rx)
 {
-	void *t = with_room(rx->senders, rx->n_senders, &rx->cap_senders, SRTCP_SENDERS_MAX, sizeof(*rx->senders));
+	void *t = mem_room(rx->senders, rx->n_senders, &rx->cap_senders, SRTCP_SENDERS_MAX, sizeof(*rx->senders));
 
 	rx->senders = t ? t : rx->senders;
 	return t != NULL;

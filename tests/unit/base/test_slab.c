@@ -212,6 +212,29 @@ static void grow_keeps_and_zeroes(void)
 	mem_free(q);
 }
 
-T_MAIN(T(handles_go_stale_and_objects_stay), T(full_is_a_limit), T(forged_handles_name_nothing),
+/* A table doubles up to its bound, keeps what it holds, and stands as it was when it cannot grow. */
+static void tables_grow_to_their_bound(void)
+{
+	uint32_t cap = 0, *table = NULL, *grown;
+
+	for (uint32_t n = 0; n < 5; n++) {
+		grown = mem_room(table, n, &cap, 5, sizeof(*table));
+		OK(grown != NULL);
+		table = grown;
+		table[n] = n + 100;
+	}
+	EQ(cap, 5);
+	OK(mem_room(table, 5, &cap, 5, sizeof(*table)) == NULL);
+	for (uint32_t n = 0; n < 5; n++)
+		EQ(table[n], n + 100);
+	(void)mem_fail_at(0);
+	OK(mem_room(table, 5, &cap, 9, sizeof(*table)) == NULL);
+	(void)mem_fail_at(SIZE_MAX);
+	EQ(cap, 5);
+	EQ(table[4], 104);
+	mem_free(table);
+}
+
+T_MAIN(T(tables_grow_to_their_bound), T(handles_go_stale_and_objects_stay), T(full_is_a_limit), T(forged_handles_name_nothing),
        T(generations_do_not_wrap), T(walk_meets_each_live_object_once), T(out_of_memory_sweep),
        T(absurd_sizes_are_refused), T(grow_keeps_and_zeroes))
