@@ -5,6 +5,7 @@
 #define SFUD_LAYER_H
 
 #include "base/mono.h"
+#include "base/span.h"
 
 #define LAYERS_MAX 3            /* q, h, f: index 0 is the smallest */
 #define LAYER_STALE DUR_SEC(1)  /* a layer without packets for this long is not sent at present */
@@ -21,5 +22,11 @@ struct layer_seen {
  * layer.
  */
 int layer_target(const struct layer_seen layers[LAYERS_MAX], uint64_t budget_bps, int current, mono_t now);
+
+/*
+ * The layer of a simulcast stream from its rid. q, h and f name sizes, whatever their order in a=simulcast (RFC 8853 says nothing
+ * of size); when another name is among the n (<= LAYERS_MAX) rids, they count as listed. -1: not one of them.
+ */
+int layer_of_rid(const struct span *rids, uint32_t n, struct span rid);
 
 #endif

@@ -42,19 +42,11 @@ static struct track *track_by_kind(const struct sfu *s, struct member *m, bool v
 static int layer_by_rid(const struct member *m, const struct track *t, struct span rid)
 {
 	const struct line *l = &m->lines[t->line];
+	struct span rids[SDP_RIDS_MAX];
 
-	if (l->n_rids == 0)
-		return 0;
-	/* The order of a=simulcast says nothing about size; the names do: q < h < f, otherwise as listed. */
-	for (uint8_t i = 0; i < l->n_rids; i++) {
-		static const char size_order[] = "qhf";
-		const char *known = strchr(size_order, l->rid[i][0]);
-
-		if (!span_is(rid, l->rid[i]))
-			continue;
-		return known && l->rid[i][1] == '\0' ? (int)(known - size_order) : i;
-	}
-	return -1;
+	for (uint8_t i = 0; i < l->n_rids; i++)
+		rids[i] = span_str(l->rid[i]);
+	return l->n_rids ? layer_of_rid(rids, l->n_rids, rid) : 0;
 }
 
 static void forget_ssrc(struct member *m, const struct stream *st, bool rtx)

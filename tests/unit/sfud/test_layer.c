@@ -76,4 +76,31 @@ static void agrees_with_brute_force(void)
 	}
 }
 
-T_MAIN(T(the_best_layer_that_fits), T(agrees_with_brute_force))
+/* Sizes go by name when every rid names one, else by place; a mixture must not put two rids on one layer. */
+static void rids_become_layers(void)
+{
+	static const struct {
+		const char *row, *rids[LAYERS_MAX];
+		uint32_t n;
+		int want[LAYERS_MAX];
+	} rows[] = {
+		{ "by name: ", { "f", "h", "q" }, 3, { 2, 1, 0 } },
+		{ "two names: ", { "h", "q" }, 2, { 1, 0 } },
+		{ "other names: ", { "lo", "mid", "hi" }, 3, { 0, 1, 2 } },
+		{ "a mixture: ", { "lo", "q", "f" }, 3, { 0, 1, 2 } },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct span rids[LAYERS_MAX];
+
+		t_row = rows[i].row;
+		for (uint32_t k = 0; k < rows[i].n; k++)
+			rids[k] = span_str(rows[i].rids[k]);
+		for (uint32_t k = 0; k < rows[i].n; k++)
+			EQ(layer_of_rid(rids, rows[i].n, rids[k]), rows[i].want[k]);
+		EQ(layer_of_rid(rids, rows[i].n, span_str("x")), -1);
+		EQ(layer_of_rid(rids, rows[i].n, span_of(NULL, 0)), -1);
+	}
+}
+
+T_MAIN(T(rids_become_layers), T(the_best_layer_that_fits), T(agrees_with_brute_force))
