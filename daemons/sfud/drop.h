@@ -10,7 +10,6 @@ enum drop {
 	DROP_STUN_MALFORMED,
 	DROP_STUN_UNEXPECTED, /* not a Binding request, or no such ufrag */
 	DROP_STUN_INTEGRITY,
-	DROP_STUN_PATHS,      /* this peer has as many validated paths as it may */
 	DROP_DTLS_MALFORMED,
 	DROP_DTLS_STATE,      /* after the end of the association, or its fingerprint differs */
 	DROP_SRTP_EARLY,      /* media before the handshake */
@@ -20,7 +19,6 @@ enum drop {
 	DROP_RTP_MALFORMED,
 	DROP_RTP_UNKNOWN,     /* SSRC, mid or payload type that was not negotiated */
 	DROP_RTP_DUPLICATE,
-	DROP_RTP_OLD,
 	DROP_RTP_PADDING,     /* probing: consumed here, never forwarded */
 	DROP_RTP_LARGE,       /* would not fit a datagram after rewriting */
 	DROP_RTCP_MALFORMED,

@@ -52,7 +52,7 @@ struct sfud {
 	struct varlink *control;
 	mono_t started, drain_by; /* drain_by: MONO_NEVER while serving */
 	mono_t recv_at;           /* when the datagrams in flight were received */
-	uint64_t recv_count, iterations;
+	uint64_t iterations;
 	bool stopping;
 	struct timer *stop_timer;
 };

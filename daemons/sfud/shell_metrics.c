@@ -216,6 +216,8 @@ static void write_wire(const struct sfud *d, struct page *p)
 	       "state", ice, s->odd_event, TRANSPORT_STATE_MAX_);
 	family(p, "sfu_transport_ended_total", "Transports that ended by themselves.", "reason", ends, s->ends,
 	       ARRAY_LEN(ends));
+	counter(p, "sfu_client_ws_connections_refused_total", "TCP connections closed at once: as many as may be are open.",
+		ws.connections_refused);
 	counter(p, "sfu_client_ws_protocol_errors_total", "Sockets closed for breaking RFC 6455 or the size limit.",
 		ws.protocol_errors);
 	counter(p, "sfu_client_ws_binary_ignored_total", "Binary messages ignored.", ws.binary);

@@ -237,14 +237,12 @@ int ws_server_open(struct loop *l, const struct ws_conf *c, struct ws_server **r
 	return 0;
 }
 
-struct addr ws_server_addr(const struct ws_server *s)
-{
-	return stream_listener_addr(s->listener);
-}
-
 struct ws_counters ws_server_counters(const struct ws_server *s)
 {
-	return s->count;
+	struct ws_counters c = s->count;
+
+	c.connections_refused = stream_listener_refused(s->listener);
+	return c;
 }
 
 void ws_server_close(struct ws_server *s)

@@ -39,11 +39,10 @@ struct ws_conf {
 };
 
 struct ws_counters {
-	uint64_t refused, bad_heads, slow_heads, binary, protocol_errors;
+	uint64_t connections_refused, refused, bad_heads, slow_heads, binary, protocol_errors;
 };
 
 int ws_server_open(struct loop *l, const struct ws_conf *c, struct ws_server **ret);
-struct addr ws_server_addr(const struct ws_server *s);
 struct ws_counters ws_server_counters(const struct ws_server *s);
 /* Stops listening and drops what is left. */
 void ws_server_close(struct ws_server *s);

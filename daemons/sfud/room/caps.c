@@ -5,7 +5,6 @@
 #define URI_RID "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 #define URI_REPAIRED_RID "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 #define URI_TWCC "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-#define URI_AUDIO_LEVEL "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 #define URI_DD "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 #define URI_ABS_SEND_TIME "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 #define URI_TOFFSET "urn:ietf:params:rtp-hdrext:toffset"
@@ -22,7 +21,6 @@ static const struct {
 	{ URI_REPAIRED_RID, offsetof(struct caps, repaired_rid_id), true, false },
 	{ URI_TWCC, offsetof(struct caps, twcc_id), true, false },
 	{ URI_DD, offsetof(struct caps, dd_id), false, false },
-	{ URI_AUDIO_LEVEL, offsetof(struct caps, level_id), false, false },
 	{ URI_ABS_SEND_TIME, 0, true, true },
 	{ URI_TOFFSET, 0, true, true },
 };

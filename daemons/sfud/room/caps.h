@@ -33,7 +33,7 @@ struct caps {
 	struct caps_codec codec[CAPS_CODECS];
 	struct caps_ext ext[CAPS_EXTS];
 	uint8_t n_codecs, n_exts;
-	uint8_t mid_id, rid_id, repaired_rid_id, twcc_id, dd_id, level_id; /* 0: not offered */
+	uint8_t mid_id, rid_id, repaired_rid_id, twcc_id, dd_id; /* 0: not offered */
 };
 
 /* From the offer's first m-line of a kind: what we understand of it, in its order. */

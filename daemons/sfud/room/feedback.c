@@ -116,7 +116,6 @@ static void on_report(struct member *m, struct sub *sub, const struct rtcp_repor
 {
 	uint64_t held = (uint64_t)r->dlsr * US_PER_SEC / 65536;
 
-	sub->lost_fraction = r->lost_fraction;
 	for (size_t i = 0; r->lsr && i < ARRAY_LEN(sub->sr); i++) {
 		uint64_t since = mono_since(now, sub->sr[i].at);
 
@@ -152,7 +151,6 @@ static enum drop on_nack(struct sfu *s, struct member *m, const struct rtcp *p, 
 	n = rtcp_read_nack(p, seqs, NACKS_MAX);
 	if (n < 0)
 		return DROP_RTCP_MALFORMED;
-	sub->nacks++;
 	s->stats.nacks_in++;
 	forward_resend(s, sub, seqs, (unsigned)n, now);
 	return DROP_NONE;

@@ -96,15 +96,11 @@ void track_close(struct sfu *s, struct track *t, mono_t now)
 
 static bool list_sub(struct track *t, struct handle h)
 {
-	if (t->n_subs == t->cap_subs) {
-		uint32_t cap = t->cap_subs ? t->cap_subs * 2 : 8;
-		struct handle *grown = mem_grow(t->subs, t->cap_subs * sizeof(h), cap * sizeof(h));
+	struct handle *subs = mem_room(t->subs, t->n_subs, &t->cap_subs, UINT32_MAX, sizeof(h));
 
-		if (!grown)
-			return false;
-		t->subs = grown;
-		t->cap_subs = cap;
-	}
+	if (!subs)
+		return false;
+	t->subs = subs;
 	t->subs[t->n_subs++] = h;
 	return true;
 }
@@ -124,6 +120,24 @@ static bool shares_codec(const uint8_t pt_map[128])
 		if (pt_map[i] != CAPS_NO_PT)
 			return true;
 	return false;
+}
+
+/* RFC 7714 8.1: the nonce is SSRC and index, so two streams under one key must never have the same SSRC. */
+static uint32_t fresh_ssrc(struct sfu *s, const struct member *m, uint32_t other)
+{
+	uint32_t ssrc;
+	bool taken;
+
+	do {
+		ssrc = rng_u32(s->rng);
+		taken = ssrc == 0 || ssrc == other || ssrc == m->rtcp_ssrc;
+		for (uint8_t i = 0; i < m->n_subs; i++) {
+			const struct sub *sub = sub_get(s, m->subs[i]);
+
+			taken |= sub && (sub->ssrc == ssrc || sub->rtx_ssrc == ssrc);
+		}
+	} while (taken);
+	return ssrc;
 }
 
 static struct sub *wire(struct sfu *s, struct track *t, struct member *m)
@@ -147,8 +161,8 @@ static struct sub *wire(struct sfu *s, struct track *t, struct member *m)
 	caps_map_pts(theirs, ours, sub->pt_map);
 	caps_map_exts(theirs, ours, sub->ext_map);
 	sub->mid_id = ours->mid_id;
-	sub->ssrc = rng_u32(s->rng);
-	sub->rtx_ssrc = rng_u32(s->rng);
+	sub->ssrc = fresh_ssrc(s, m, 0);
+	sub->rtx_ssrc = fresh_ssrc(s, m, sub->ssrc);
 	/* Below 2^15, so that losing the first packets cannot hide a roll-over (RFC 3711 3.3.1). */
 	rewrite_init(&sub->rw, (uint16_t)(rng_u32(s->rng) & 0x7fff), rng_u32(s->rng));
 	sub->rtx_index = rng_u32(s->rng) & 0x7fff;

@@ -53,7 +53,7 @@ struct sub {
 	struct handle self, track, owner; /* owner: the subscribing member */
 	enum sub_state state;
 	uint8_t line; /* index of the owner's m-line, from SUB_NEGOTIATING on */
-	bool video, seen_by_track;
+	bool video;
 	uint32_t ssrc, rtx_ssrc;
 	uint8_t pt_map[128]; /* publisher's payload type -> ours */
 	uint8_t ext_map[16];
@@ -71,8 +71,6 @@ struct sub {
 		uint32_t mid; /* middle of the NTP time of an SR sent … */
 		mono_t at;    /* … and when, for the round trip */
 	} sr[2];              /* the last and the one before: a report may have crossed the last */
-	uint8_t lost_fraction;    /* of 256, last RR */
-	uint32_t nacks, plis, firs; /* received from this subscriber */
 };
 
 /* An RTP packet between its arrival and the end of the receive batch. Borrows the receive buffer. */

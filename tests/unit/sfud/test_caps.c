@@ -136,7 +136,6 @@ static void offer_becomes_caps(void)
 	EQ(c.repaired_rid_id, 11);
 	EQ(c.twcc_id, 3);
 	EQ(c.dd_id, 12);
-	EQ(c.level_id, 0);
 	EQ(c.n_exts, 11); /* 13 but abs-send-time and toffset */
 	OK(caps_by_pt(&c, 96) == &c.codec[0] && caps_by_rtx_pt(&c, 97) == &c.codec[0]);
 	OK(!caps_by_pt(&c, 97) && !caps_by_rtx_pt(&c, 96) && !caps_by_pt(&c, 118));
@@ -146,7 +145,6 @@ static void offer_becomes_caps(void)
 	EQ(c.codec[0].pt, 109);
 	EQ(c.codec[0].rtx_pt, CAPS_NO_PT);
 	EQ(c.codec[0].fb, SDP_FB_TWCC);
-	EQ(c.level_id, 1);
 	EQ(c.mid_id, 3);
 }
 
