@@ -400,8 +400,10 @@ class Serving(WithFront):
             c.close()
 
     def test_big_heads_and_bodies_are_refused(self):
-        self.assertEqual(self.front.get("/" + "x" * 40000).status, 414)
-        self.assertEqual(self.front.get("/", [("X-Big", "x" * 40000)]).status, 400)
+        # One TLS record, so that nginx has read all of it when it refuses: closing over unread bytes is a reset, which
+        # may overtake the answer.
+        self.assertEqual(self.front.get("/" + "x" * 9000).status, 414)
+        self.assertEqual(self.front.get("/", [("X-Big", "x" * 9000)]).status, 400)
         many = [(f"X-{i}", "x" * 4000) for i in range(20)]
         self.assertEqual(self.front.get("/", many).status, 400)
         big = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"
