@@ -43,7 +43,7 @@ static void must_list(const uint8_t *data, size_t n)
 
 	for (size_t i = 0; i < n_ids; i++) {
 		ids[i] = be64_at(data + i * 8);
-		tracks[i] = (struct sig_track){ "3", ids[i], (ids[i] & 1) != 0, "peer-1" };
+		tracks[i] = (struct sig_track){ "3", ids[i], (ids[i] & 1) != 0, (ids[i] & 2) != 0 };
 	}
 	sig_write_map(&w, ids, n_ids);
 	struct json j = read_back(&w);

@@ -65,7 +65,8 @@ struct member {
 	struct dq_node timer;
 	mono_t session_by; /* deadline of the session state */
 	uint8_t tries;
-	bool renegotiate;  /* lines changed since the last offer */
+	bool renegotiate;  /* lines changed since the last offer … */
+	bool kicked;       /* … and at the next tick another may go */
 	uint64_t sdp_version;
 	struct caps audio, video;
 	struct line *lines; /* grows, LINES_MAX at most */

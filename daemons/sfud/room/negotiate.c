@@ -305,7 +305,7 @@ static void place_sub(struct sfu *s, struct member *m, struct sub *sub, int at)
 	sub_move(s, sub, SUB_NEGOTIATING);
 }
 
-const char *negotiate_next(struct sfu *s, struct member *m, struct handle *ret_sub)
+const char *negotiate_next(struct sfu *s, struct member *m)
 {
 	const char *mid = NULL;
 
@@ -329,8 +329,7 @@ const char *negotiate_next(struct sfu *s, struct member *m, struct handle *ret_s
 		if (sub->state == SUB_TO_OPEN)
 			place_sub(s, m, sub, at);
 		m->lines[at].dir = SDP_SENDONLY;
-		*ret_sub = sub->self;
-		return m->lines[at].mid;
+		mid = m->lines[at].mid;
 	}
 	return mid;
 }
@@ -354,7 +353,6 @@ void negotiate_answered(struct sfu *s, struct member *m, const struct sdp *answe
 			l->want_idle = false; /* free for the next subscription of its kind */
 			continue;
 		}
-		/* After a resumption several may wait, of which one at a time is offered. */
 		if (!sub || sub->state != SUB_NEGOTIATING || l->dir != SDP_SENDONLY)
 			continue;
 		if (accepted(answer, i, l)) {

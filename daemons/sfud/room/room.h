@@ -41,6 +41,8 @@ void session_message(struct sfu *s, struct member *m, const struct sig_in *in, m
 void session_detach(struct sfu *s, struct member *m, mono_t now);
 /* Sends the next offer when something changed and none is in flight. */
 void session_kick(struct sfu *s, struct member *m, mono_t now);
+/* The same at the member's next tick: tracks that come or go together are in one offer. */
+void session_kick_soon(struct sfu *s, struct member *m, mono_t now);
 void session_tick(struct sfu *s, struct member *m, mono_t now);
 
 /* negotiate.c: m-lines and descriptions */
@@ -48,9 +50,9 @@ void session_tick(struct sfu *s, struct member *m, mono_t now);
 int negotiate_offer(struct sfu *s, struct member *m, const struct sdp *offer, mono_t now);
 /* Writes the answer to the last offer, or our next offer. False when it does not fit. */
 bool negotiate_write(struct sfu *s, struct member *m, bool answer, struct span *ret);
-/* Puts changes into lines: idles those whose track is gone, gives one waiting subscription a line. The mid
- * offered, or NULL when nothing changes. *ret_sub: the subscription that was placed, none for a removal alone. */
-const char *negotiate_next(struct sfu *s, struct member *m, struct handle *ret_sub);
+/* Puts changes into lines: idles those whose track is gone, gives every waiting subscription a line. The mid of the
+ * last line changed, or NULL when nothing changes. */
+const char *negotiate_next(struct sfu *s, struct member *m);
 /* Takes over the directions of the client's answer. */
 void negotiate_answered(struct sfu *s, struct member *m, const struct sdp *answer, mono_t now);
 

@@ -2,6 +2,7 @@
 #include "sfud/room/room.h"
 
 #define ENVELOPE 256 /* JSON around an SDP */
+#define UPDATE_ENTRY 160 /* bytes of JSON about one line, at most */
 #define OFFER_AGAIN DUR_SEC(1)
 
 /* Worst case of JSON escaping: CR and LF double; sdp_write emits no other character that needs it. */
@@ -150,20 +151,30 @@ static void on_offer(struct sfu *s, struct member *m, const struct sig_in *in, m
 	member_file(s, m);
 }
 
+/* The offer stays unanswered: once more, a few times. */
+static void offer_again(struct sfu *s, struct member *m, mono_t now)
+{
+	m->session = SESSION_STABLE;
+	m->session_by = MONO_NEVER;
+	m->renegotiate = true;
+	if (++m->tries < OFFER_TRIES)
+		session_kick(s, m, now);
+}
+
 static void on_answer(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
 {
 	const char *why = NULL;
 
+	if (sdp_parse(in->sdp, s->sdp_in, &why) < 0) {
+		s->stats.reneg_answers[RENEG_ERR]++;
+		offer_again(s, m, now);
+		member_file(s, m);
+		return;
+	}
+	s->stats.reneg_answers[RENEG_OK]++;
 	m->session = SESSION_STABLE;
 	m->session_by = MONO_NEVER;
 	m->tries = 0;
-	if (sdp_parse(in->sdp, s->sdp_in, &why) < 0) {
-		/* The offer stays unanswered for this client: give up what was in it, go on with the next. */
-		s->stats.reneg_answers[RENEG_ERR]++;
-		s->sdp_in->n_media = 0;
-	} else {
-		s->stats.reneg_answers[RENEG_OK]++;
-	}
 	negotiate_answered(s, m, s->sdp_in, now);
 	session_kick(s, m, now);
 	member_file(s, m);
@@ -211,24 +222,27 @@ static void on_bwe_hint(struct sfu *s, struct member *m, const struct sig_in *in
 	s->stats.bwe_hints++;
 }
 
-static void send_update(struct sfu *s, struct member *m, const struct sub *sub)
+/* Whose the lines of this offer are. */
+static void send_update(struct sfu *s, struct member *m)
 {
-	const struct track *t = track_get(s, sub->track);
-	const struct member *from = t ? member_get(s, t->owner) : NULL;
-	char stream[48];
-	struct wr id = wr_from(stream, sizeof(stream) - 1);
-	struct sig_track entry = { .mid = m->lines[sub->line].mid, .video = sub->video, .stream_id = stream };
+	struct sig_track entry[LINES_MAX];
+	size_t n = 0;
 	struct wr w;
 
-	if (!from)
+	for (uint8_t i = 0; i < m->n_subs; i++) {
+		const struct sub *sub = sub_get(s, m->subs[i]);
+		const struct track *t = sub && sub->state == SUB_NEGOTIATING ? track_get(s, sub->track) : NULL;
+		const struct member *from = t ? member_get(s, t->owner) : NULL;
+
+		if (!from)
+			continue;
+		entry[n++] = (struct sig_track){ m->lines[sub->line].mid, from->sub, t->video, t->extra };
+		s->stats.reneg_sent[t->video]++;
+	}
+	if (!n)
 		return;
-	sig_stream_id(&id, from->sub);
-	if (t->extra)
-		wr_str(&id, "-screen");
-	stream[wr_len(&id)] = '\0';
-	entry.peer_id = from->sub;
-	w = sigbox_reserve(s->sig, ENVELOPE);
-	sig_write_update(&w, &entry, 1);
+	w = sigbox_reserve(s->sig, ENVELOPE + n * UPDATE_ENTRY);
+	sig_write_update(&w, entry, n);
 	(void)sigbox_commit(s->sig, m->self, &w);
 }
 
@@ -241,15 +255,13 @@ static void try_later(struct sfu *s, struct member *m, mono_t now)
 
 void session_kick(struct sfu *s, struct member *m, mono_t now)
 {
-	struct handle placed = { 0 };
 	const char *mid;
 	struct span sdp;
-	struct sub *sub;
 	struct wr w;
 
 	if (m->session != SESSION_STABLE || !m->renegotiate)
 		return;
-	mid = negotiate_next(s, m, &placed);
+	mid = negotiate_next(s, m);
 	if (!mid) {
 		m->renegotiate = false;
 		return;
@@ -266,12 +278,14 @@ void session_kick(struct sfu *s, struct member *m, mono_t now)
 	}
 	m->session = SESSION_OFFERED;
 	m->session_by = mono_add(now, ANSWER_WAIT);
-	sub = sub_get(s, placed);
-	if (sub) {
-		s->stats.reneg_sent[sub->video]++;
-		send_update(s, m, sub);
-	}
+	send_update(s, m);
 	member_file_by(s, m, m->session_by);
+}
+
+void session_kick_soon(struct sfu *s, struct member *m, mono_t now)
+{
+	m->kicked = true;
+	member_file_by(s, m, now);
 }
 
 static void offer_late(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
@@ -280,14 +294,11 @@ static void offer_late(struct sfu *s, struct member *m, const struct sig_in *in,
 	refuse(s, m, OFFER_TIMEOUT, SIG_CLOSE_BAD_OFFER, "bad offer", now);
 }
 
-static void offer_again(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
+static void answer_late(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
 {
 	(void)in;
 	s->stats.reneg_answers[RENEG_TIMEOUT]++;
-	m->session = SESSION_STABLE;
-	m->renegotiate = true;
-	if (++m->tries < OFFER_TRIES)
-		session_kick(s, m, now);
+	offer_again(s, m, now);
 }
 
 static void kick(struct sfu *s, struct member *m, const struct sig_in *in, mono_t now)
@@ -347,7 +358,7 @@ static act_fn *const step[SESSION_MAX_][EV_MAX_] = {
 			     [EV_GONE] = detach },
 	[SESSION_OFFERED] = { [EV_OFFER] = ignore, [EV_ANSWER] = on_answer, [EV_BWE_HINT] = on_bwe_hint,
 			      [EV_ICE] = ignore, [EV_OTHER] = ignore, [EV_MALFORMED] = count_bad,
-			      [EV_TIMEOUT] = offer_again, [EV_GONE] = detach_offered },
+			      [EV_TIMEOUT] = answer_late, [EV_GONE] = detach_offered },
 	[SESSION_DETACHED] = { [EV_TIMEOUT] = grace_over },
 };
 
@@ -374,6 +385,10 @@ void session_detach(struct sfu *s, struct member *m, mono_t now)
 
 void session_tick(struct sfu *s, struct member *m, mono_t now)
 {
+	if (m->kicked) {
+		m->kicked = false;
+		session_kick(s, m, now);
+	}
 	if (!mono_reached(now, m->session_by))
 		return;
 	m->session_by = MONO_NEVER;

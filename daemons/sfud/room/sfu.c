@@ -224,8 +224,8 @@ void member_file(struct sfu *s, struct member *m)
 {
 	mono_t at = mono_min(m->tp.ops ? transport_next(&m->tp) : MONO_NEVER, m->session_by);
 
-	if (m->tp.ops && m->tp.state == TRANSPORT_ENDED)
-		at = (mono_t){ 0 }; /* it said goodbye: the next tick ends the member */
+	if (m->kicked || (m->tp.ops && m->tp.state == TRANSPORT_ENDED))
+		at = (mono_t){ 0 }; /* an offer to make; or it said goodbye and the next tick ends the member */
 	(void)dq_set(&s->members_due, &m->timer, mono_min(at, feedback_next(s, m)));
 }
 

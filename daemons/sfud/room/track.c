@@ -76,7 +76,7 @@ void track_close(struct sfu *s, struct track *t, mono_t now)
 		else
 			t->n_subs--;
 		if (m)
-			session_kick(s, m, now);
+			session_kick_soon(s, m, now);
 	}
 	for (uint8_t i = 0; owner && i < owner->n_ssrcs;) {
 		struct stream *st = stream_get(s, owner->ssrcs[i].stream);
@@ -224,6 +224,6 @@ void track_announce(struct sfu *s, struct track *t, mono_t now)
 		if (!m || m == owner || !m->tp.ops || m->n_lines == 0)
 			continue;
 		if (sub_open(s, t, m))
-			session_kick(s, m, now);
+			session_kick_soon(s, m, now);
 	}
 }

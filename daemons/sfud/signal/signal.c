@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 
+#define STREAM_ID_MAX 40 /* "peer-<u64>-screen" */
 #define TOKENS 64 /* our messages have five members; unknown ones may bring a few more */
 
 static const struct {
@@ -97,7 +98,7 @@ void sig_write_map(struct wr *w, const uint64_t *peer_ids, size_t n)
 	jo_key(&o, "tracks");
 	jo_arr(&o);
 	for (size_t i = 0; i < n; i++) {
-		uint8_t id[32];
+		uint8_t id[STREAM_ID_MAX];
 		struct wr t = wr_from(id, sizeof(id));
 
 		sig_stream_id(&t, peer_ids[i]);
@@ -122,6 +123,12 @@ void sig_write_update(struct wr *w, const struct sig_track *tracks, size_t n)
 	jo_key(&o, "tracks");
 	jo_arr(&o);
 	for (size_t i = 0; i < n; i++) {
+		uint8_t id[STREAM_ID_MAX];
+		struct wr t = wr_from(id, sizeof(id));
+
+		sig_stream_id(&t, tracks[i].peer_id);
+		if (tracks[i].screen)
+			wr_str(&t, "-screen");
 		jo_obj(&o);
 		jo_key(&o, "mid");
 		jo_str(&o, span_str(tracks[i].mid));
@@ -130,7 +137,7 @@ void sig_write_update(struct wr *w, const struct sig_track *tracks, size_t n)
 		jo_key(&o, "kind");
 		jo_str(&o, span_str(tracks[i].video ? "video" : "audio"));
 		jo_key(&o, "stream_id");
-		jo_str(&o, span_str(tracks[i].stream_id));
+		jo_str(&o, wr_span_of(&t));
 		jo_obj_end(&o);
 	}
 	jo_arr_end(&o);

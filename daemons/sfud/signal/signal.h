@@ -30,8 +30,7 @@ void sig_parse(struct span text, uint8_t *buf, size_t cap, struct sig_in *ret);
 struct sig_track { /* one element of tracks_map_update */
 	const char *mid;
 	uint64_t peer_id;
-	bool video;
-	const char *stream_id;
+	bool video, screen;
 };
 
 void sig_write_answer(struct wr *w, struct span sdp);

@@ -40,8 +40,7 @@ static void mids_of_ours_collide_with_none(void)
 	world_done(&w, t_failures);
 }
 
-/* A resumed session that stopped receiving gets all its lines again, one offer after the other: an answer speaks for the lines
- * that were offered only. */
+/* A resumed session that stopped receiving gets all its lines again. */
 static void lines_that_rest_after_resuming_are_offered_again(void)
 {
 	struct world w;
@@ -63,7 +62,7 @@ static void lines_that_rest_after_resuming_are_offered_again(void)
 	world_done(&w, t_failures);
 }
 
-/* A resumed session may have lost the offer that was in flight: the line it does not know comes again. */
+/* A resumed session may have lost the offer that was in flight: the lines it does not know come again. */
 static void an_offer_lost_with_its_websocket_is_repeated(void)
 {
 	struct world w;
@@ -74,7 +73,7 @@ static void an_offer_lost_with_its_websocket_is_repeated(void)
 	p = w.peers[0];
 	OK(peer_join(peer_new(&w, &c)));
 	world_pass(&w, DUR_MS(25)); /* the first offer about it is under way */
-	EQ(w.s.stats.reneg_sent[0] + w.s.stats.reneg_sent[1], 4 + 3);
+	EQ(w.s.stats.reneg_sent[0] + w.s.stats.reneg_sent[1], 4 + 4 + 2 + 2);
 	peer_lose(p);
 	world_pass(&w, DUR_SEC(1));
 	OK(peer_join(p));

@@ -102,7 +102,7 @@ static void token_bound_is_malformed_not_a_crash(void)
 static void messages_are_written_to_the_byte(void)
 {
 	static const uint64_t ids[] = { 7, 0, UINT64_MAX };
-	const struct sig_track tracks[] = { { "3", 7, false, "peer-7" }, { "4", 7, true, "peer-7-screen" } };
+	const struct sig_track tracks[] = { { "3", 7, false, false }, { "4", 7, true, true } };
 	char text[512];
 	struct wr w = wr_from(text, sizeof(text));
 
