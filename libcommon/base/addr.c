@@ -81,7 +81,13 @@ static const struct prefix special4[] = {
 	{ { 240 }, 4, ADDR_RESERVED }, /* and the broadcast address */
 };
 
+/* Global here: the IPv4 address inside decides. */
 static const struct prefix special6[] = {
+	{ { [15] = 1 }, 128, ADDR_LOOPBACK },
+	{ { [8] = 0xff, [9] = 0xff }, 96, ADDR_GLOBAL },      /* RFC 2765: translated */
+	{ { 0x00, 0x64, 0xff, 0x9b }, 96, ADDR_GLOBAL },      /* RFC 6052: NAT64 */
+	{ { 0 }, 96, ADDR_GLOBAL },                           /* compatible; :: reads as 0.0.0.0 */
+	{ { 0x20, 0x01 }, 32, ADDR_GLOBAL },                  /* RFC 4380: Teredo */
 	{ { 0xfc }, 7, ADDR_PRIVATE },
 	{ { 0xfe, 0x80 }, 10, ADDR_LINK_LOCAL },
 	{ { 0xff }, 8, ADDR_MULTICAST },
@@ -101,6 +107,15 @@ static bool in_prefix(const uint8_t *ip, const uint8_t *prefix, uint32_t bits)
 	return rest == 0 || (ip[bytes] ^ prefix[bytes]) >> (8 - rest) == 0;
 }
 
+bool addr_in_prefix(const struct addr *a, const struct addr *net, unsigned len)
+{
+	bool v4 = addr_is_v4(net);
+
+	if (addr_is_v4(a) != v4 || len > (v4 ? 32u : 128u))
+		return false;
+	return in_prefix(a->ip, net->ip, v4 ? len + 96 : len);
+}
+
 static enum addr_class lookup(const struct prefix *table, size_t n, const uint8_t *ip)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -115,38 +130,63 @@ static enum addr_class classify4(const uint8_t *ip)
 	return lookup(special4, ARRAY_LEN(special4), ip);
 }
 
-/* RFC 4380 4: server at 4, the client's address inverted at 12. Either may be the one that gets the packet. */
-static enum addr_class classify_teredo(const uint8_t *ip)
-{
-	const uint8_t client[4] = { (uint8_t)~ip[12], (uint8_t)~ip[13], (uint8_t)~ip[14], (uint8_t)~ip[15] };
-	enum addr_class c = classify4(client);
+/* Where an IPv4 address stands in those of a prefix. */
+static const struct form {
+	uint8_t prefix[12], bits, at;
+	bool inverted;
+} forms[] = {
+	{ { [8] = 0xff, [9] = 0xff }, 96, 12, false },              /* RFC 2765: translated */
+	{ { 0x00, 0x64, 0xff, 0x9b }, 96, 12, false },              /* RFC 6052: NAT64 */
+	{ { 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01 }, 48, 12, false },  /* RFC 8215: local NAT64, its /96 prefixes */
+	{ { 0 }, 96, 12, false },                                   /* compatible */
+	{ { 0x20, 0x02 }, 16, 2, false },                           /* RFC 3056: 6to4 */
+	{ { 0x20, 0x01 }, 32, 12, true },                           /* RFC 4380: Teredo client */
+	{ { 0x20, 0x01 }, 32, 4, false },                           /* Teredo server: either may get the packet */
+};
 
-	return c != ADDR_GLOBAL ? c : classify4(ip + 4);
+/* RFC 5214 6.1: ISATAP, under any prefix. */
+static bool is_isatap(const uint8_t *ip)
+{
+	return (ip[8] & ~2) == 0 && ip[9] == 0 && ip[10] == 0x5e && ip[11] == 0xfe;
+}
+
+uint32_t addr_embedded(const struct addr *a, struct addr ret[ADDR_EMBEDDED_MAX])
+{
+	uint32_t n = 0;
+
+	if (addr_is_v4(a))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		const struct form *f = &forms[i];
+
+		if (!in_prefix(a->ip, f->prefix, f->bits))
+			continue;
+		ret[n] = addr_from_v4(a->ip + f->at, a->port);
+		for (int k = 12; f->inverted && k < 16; k++)
+			ret[n].ip[k] = (uint8_t)~ret[n].ip[k];
+		n++;
+	}
+	if (is_isatap(a->ip))
+		ret[n++] = addr_from_v4(a->ip + 12, a->port);
+	return n;
+}
+
+struct addr addr_unwrap(const struct addr *a)
+{
+	struct addr v4[ADDR_EMBEDDED_MAX];
+
+	return addr_embedded(a, v4) ? v4[0] : *a;
 }
 
 enum addr_class addr_classify(const struct addr *a)
 {
-	static const struct {
-		uint8_t prefix[12], bits, at;
-	} forms[] = {
-		{ { [10] = 0xff, [11] = 0xff }, 96, 12 },     /* mapped */
-		{ { [8] = 0xff, [9] = 0xff }, 96, 12 },       /* RFC 2765: translated */
-		{ { 0x00, 0x64, 0xff, 0x9b }, 96, 12 },       /* RFC 6052: NAT64 */
-		{ { 0x20, 0x02 }, 16, 2 },                    /* RFC 3056: 6to4 */
-		{ { 0 }, 96, 12 },                            /* compatible; :: reads as 0.0.0.0 */
-	};
-	static const uint8_t loopback[16] = { [15] = 1 };
-	static const uint8_t teredo[4] = { 0x20, 0x01 };
+	struct addr v4[ADDR_EMBEDDED_MAX];
+	enum addr_class c = addr_is_v4(a) ? classify4(a->ip + 12) : lookup(special6, ARRAY_LEN(special6), a->ip);
+	uint32_t n = addr_embedded(a, v4);
 
-	if (memcmp(a->ip, loopback, 16) == 0)
-		return ADDR_LOOPBACK;
-	if (memcmp(a->ip, teredo, 4) == 0)
-		return classify_teredo(a->ip);
-	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
-		if (in_prefix(a->ip, forms[i].prefix, forms[i].bits))
-			return classify4(a->ip + forms[i].at);
-	}
-	return lookup(special6, ARRAY_LEN(special6), a->ip);
+	for (uint32_t i = 0; c == ADDR_GLOBAL && i < n; i++)
+		c = classify4(v4[i].ip + 12);
+	return c;
 }
 
 bool addr_is_global(const struct addr *a)

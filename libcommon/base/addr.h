@@ -47,7 +47,19 @@ bool addr_eq(const struct addr *a, const struct addr *b);
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 bool path_eq(const struct path *a, const struct path *b);
 
-/* Every IPv4-in-IPv6 form (mapped, compatible, 6to4, NAT64, Teredo) is unwrapped first. */
+/* len counts in the family of net: 0 to 32 for IPv4, 0 to 128 otherwise. No prefix holds an address of the other family,
+ * not even ::/0. Ports and scopes have no say. */
+bool addr_in_prefix(const struct addr *a, const struct addr *net, unsigned len);
+
+/* The IPv4 addresses that the bytes of an IPv6 address carry: translated, compatible, 6to4, NAT64, Teredo (client, then
+ * server), ISATAP. A tunnel or translator on the way delivers there. Port kept, scope 0. Returns how many. A mapped
+ * address is an IPv4 address and carries none. */
+#define ADDR_EMBEDDED_MAX 3
+uint32_t addr_embedded(const struct addr *a, struct addr ret[ADDR_EMBEDDED_MAX]);
+/* The first of them, or *a. */
+struct addr addr_unwrap(const struct addr *a);
+
+/* What carries IPv4 addresses is global only if all of them are. */
 enum addr_class addr_classify(const struct addr *a);
 bool addr_is_global(const struct addr *a);
 const char *addr_class_str(enum addr_class c);

@@ -121,6 +121,10 @@ static void classifies_by_the_registries(void)
 		{ "2001:0:4136:e378:8000:63bf:80ff:fffe", ADDR_LOOPBACK }, /* 127.0.0.1 */
 		{ "2001:0:4136:e378:8000:63bf:f7f7:f7f7", ADDR_GLOBAL },   /* 8.8.8.8 */
 		{ "2001:0:a00:1:8000:63bf:f7f7:f7f7", ADDR_PRIVATE },      /* server 10.0.0.1 */
+		/* ISATAP under a global prefix: global if the address inside is. */
+		{ "2a00:1450::5efe:10.0.0.1", ADDR_PRIVATE }, { "2a00:1450::200:5efe:127.0.0.1", ADDR_LOOPBACK },
+		{ "2a00:1450::200:5efe:8.8.8.8", ADDR_GLOBAL }, { "fe80::5efe:8.8.8.8", ADDR_LINK_LOCAL },
+		{ "2002:808:808::5efe:169.254.1.1", ADDR_LINK_LOCAL }, { "2a00:1450::100:5efe:10.0.0.1", ADDR_GLOBAL },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -130,6 +134,46 @@ static void classifies_by_the_registries(void)
 		EQ(addr_parse(span_str(rows[i].a), &a), 0);
 		EQ_STR(addr_class_str(addr_classify(&a)), addr_class_str(rows[i].want));
 		EQ(addr_is_global(&a), rows[i].want == ADDR_GLOBAL);
+	}
+}
+
+/* An IPv6 address may carry up to three IPv4 addresses; the port comes along. */
+static void unwraps_what_it_carries(void)
+{
+	static const struct {
+		const char *a;
+		const char *want[ADDR_EMBEDDED_MAX];
+	} rows[] = {
+		{ "192.0.2.1:7", { NULL } },
+		{ "[2a00:1450::1]:7", { NULL } },
+		{ "[::192.0.2.1]:7", { "192.0.2.1:7" } },
+		{ "[::ffff:0:192.0.2.1]:7", { "192.0.2.1:7" } },
+		{ "[64:ff9b::192.0.2.1]:7", { "192.0.2.1:7" } },
+		{ "[64:ff9b:1:2::192.0.2.1]:7", { "192.0.2.1:7" } },
+		{ "[64:ff9b:2::192.0.2.1]:7", { NULL } },
+		{ "[2002:c000:201::9]:7", { "192.0.2.1:7" } },
+		{ "[2001::1.2.3.4]:7", { "254.253.252.251:7", "0.0.0.0:7" } },
+		{ "[2001:0:4136:e378:8000:63bf:3fff:fdd2]:7", { "192.0.2.45:7", "65.54.227.120:7" } },
+		{ "[2001:0:4136:e378:0:5efe:3fff:fdd2]:7", { "192.0.2.45:7", "65.54.227.120:7", "63.255.253.210:7" } },
+		{ "[fe80::5efe:192.0.2.1%4]:7", { "192.0.2.1:7" } },
+		{ "[2002:c000:201::200:5efe:198.51.100.1]:7", { "192.0.2.1:7", "198.51.100.1:7" } },
+		{ "2002:c000:201::", { "192.0.2.1" } },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct addr a, one, v4[ADDR_EMBEDDED_MAX];
+		char buf[ADDR_TEXT_MAX];
+		uint32_t n = 0;
+
+		t_row = rows[i].a;
+		EQ(addr_parse(span_str(rows[i].a), &a), 0);
+		while (n < ADDR_EMBEDDED_MAX && rows[i].want[n])
+			n++;
+		EQ(addr_embedded(&a, v4), n);
+		for (uint32_t k = 0; k < n; k++)
+			EQ_STR(addr_fmt(&v4[k], buf), rows[i].want[k]);
+		one = addr_unwrap(&a);
+		OK(addr_eq(&one, n ? &v4[0] : &a));
 	}
 }
 
@@ -159,5 +203,45 @@ static void compares_as_a_value(void)
 	EQ(sizeof(struct path), 48);
 }
 
+/* A prefix counts bits in its own family and holds no address of the other one. */
+static void prefixes_hold_their_addresses(void)
+{
+	static const struct {
+		const char *a, *net;
+		unsigned len;
+		bool want;
+	} rows[] = {
+		{ "203.0.113.0", "203.0.113.0", 24, true },
+		{ "203.0.113.255", "203.0.113.0", 24, true },
+		{ "203.0.114.0", "203.0.113.0", 24, false },
+		{ "203.0.113.7", "203.0.113.7", 32, true },
+		{ "203.0.113.6", "203.0.113.7", 32, false },
+		{ "203.0.113.7", "203.0.113.7", 33, false },
+		{ "198.51.100.1", "0.0.0.0", 0, true },
+		{ "198.51.100.1", "128.0.0.0", 1, true },
+		{ "98.51.100.1", "128.0.0.0", 1, false },
+		{ "198.51.100.1:99", "198.51.100.0", 25, true },
+		{ "198.51.100.128", "198.51.100.0", 25, false },
+		{ "2001:db8:1::1", "2001:db8::", 32, true },
+		{ "2001:db9::1", "2001:db8::", 32, false },
+		{ "2001:db8::1", "2001:db8::1", 128, true },
+		{ "2001:db8::2", "2001:db8::1", 128, false },
+		{ "2001:db8::1", "2001:db8::1", 129, false },
+		{ "fe80::1%3", "fe80::", 10, true },
+		{ "2001:db8::1", "::", 0, true },
+		{ "192.0.2.1", "::", 0, false },
+		{ "::", "0.0.0.0", 0, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct addr a, net;
+
+		t_row = rows[i].a;
+		EQ(addr_parse(span_str(rows[i].a), &a), 0);
+		EQ(addr_parse(span_str(rows[i].net), &net), 0);
+		EQ(addr_in_prefix(&a, &net, rows[i].len), rows[i].want);
+	}
+}
+
 T_MAIN(T(prints_the_rfc5952_text), T(refuses_what_is_not_an_address), T(text_round_trips),
-       T(classifies_by_the_registries), T(compares_as_a_value))
+       T(classifies_by_the_registries), T(unwraps_what_it_carries), T(compares_as_a_value), T(prefixes_hold_their_addresses))
