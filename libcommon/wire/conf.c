@@ -4,8 +4,11 @@
 #include "wire/ascii.h"
 
 #define CONF_LINE_MAX 2048 /* a logical line, continuations joined */
+#define CONF_WORDS_MAX (CONF_SET_MAX * ADDR_TEXT_MAX) /* a list as text: no word is longer than an address … */
 #define CONF_NAME_MAX 64   /* longer names are nobody's: shown cut, and get no suggestion */
 #define SUGGEST_DISTANCE 3 /* more edits than this is another word */
+
+_Static_assert(CONF_TEXTS_MAX * CONF_TEXT_MAX <= CONF_WORDS_MAX, "… or there are fewer of them");
 
 /* Where we are in a text; the target of everything a line can do. */
 struct conf_in {
@@ -185,7 +188,8 @@ static int set_value(const struct conf_key *k, struct span value, const char *fi
 	struct wr reason = wr_from(why, sizeof(why));
 	struct wr w;
 
-	memset(field_of(k, conf), 0, k->type->size);
+	if (value.n == 0 || !k->type->appends)
+		memset(field_of(k, conf), 0, k->type->size);
 	if (value.n == 0 || k->type->parse(value, field_of(k, conf), &reason) == 0)
 		return 0;
 	w = diag_begin(diag, file, line);
@@ -202,7 +206,18 @@ static int set_value(const struct conf_key *k, struct span value, const char *fi
 
 static int set_default(const struct conf_key *k, void *conf, struct conf_diag *diag)
 {
-	return set_value(k, span_str(k->dflt ? k->dflt : ""), "built-in default", 0, conf, diag);
+	static const char file[] = "built-in default";
+	const char *text = k->dflt ? k->dflt : "";
+	struct wr w;
+
+	/* Nobody could tell whether the next assignment adds to it or replaces it. */
+	if (k->type->appends && *text) {
+		w = diag_begin(diag, file, 0);
+		wr_str(&w, k->key);
+		wr_str(&w, ": a list that assignments add to has no default");
+		return diag_end(diag, &w);
+	}
+	return set_value(k, span_str(text), file, 0, conf, diag);
 }
 
 int conf_defaults(const struct conf_key *keys, void *conf, struct conf_diag *diag)
@@ -369,6 +384,35 @@ static bool is_zero(const void *p, size_t n)
 	return true;
 }
 
+static void dump_assignment(struct wr *w, const struct conf_key *k, struct span value)
+{
+	wr_span(w, name_of(k));
+	wr_str(w, "=");
+	wr_span(w, value);
+	wr_str(w, "\n");
+}
+
+/* A line for each word: all of them might be more than a line may have. The empty one before them forgets what the
+ * environment of the reader says. */
+static void dump_words(struct wr *w, const struct conf_key *k, const void *field)
+{
+	uint8_t buf[CONF_WORDS_MAX];
+	struct wr all = wr_from(buf, sizeof(buf));
+	struct rd r;
+
+	k->type->write(&all, field);
+	w->bad = w->bad || all.bad;
+	r = rd_from(wr_span_of(&all));
+	dump_assignment(w, k, span_of(NULL, 0));
+	while (rd_left(&r)) {
+		const uint8_t *blank = memchr(r.p, ' ', rd_left(&r));
+
+		dump_assignment(w, k, rd_span(&r, blank ? (size_t)(blank - r.p) : rd_left(&r)));
+		if (blank)
+			rd_skip(&r, 1);
+	}
+}
+
 void conf_dump(struct wr *w, const struct conf_key *keys, const void *conf)
 {
 	struct span section = { NULL, 0 };
@@ -386,6 +430,10 @@ void conf_dump(struct wr *w, const struct conf_key *keys, const void *conf)
 		wr_str(w, "# ");
 		wr_str(w, k->help ? k->help : "");
 		wr_str(w, "\n");
+		if (k->type->appends) {
+			dump_words(w, k, field);
+			continue;
+		}
 		wr_span(w, name_of(k));
 		wr_str(w, "=");
 		/* Empty text means the default; where that is zeroed memory, so does the field. */

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #include "wire/stun.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
-#include "base/secret.h"
-
 #define ATTR_HDR_LEN 4
-#define HMAC_LEN 20
+#define SHA1_LEN 20
+#define SHA256_LEN 32
+#define SHA256_CUT_MIN 16 /* RFC 8489 14.6 */
+#define TEXT_MAX 763      /* RFC 8489 14.8 to 14.10: 127 characters of UTF-8 */
 #define FINGERPRINT_XOR 0x5354554eu
-#define FLAT_MAX 1280 /* a larger message is hashed piece by piece */
 
 enum { FAMILY_V4 = 1, FAMILY_V6 = 2 };
 
@@ -52,44 +49,6 @@ uint32_t crc32_ieee(struct span s)
 	return ~crc_more(UINT32_MAX, s.p, s.n);
 }
 
-/* Two pieces without a copy; slower for short ones, because the context costs more than the copy. */
-static bool hmac_pieces(struct span key, struct span a, struct span b, uint8_t ret[HMAC_LEN])
-{
-	char digest[] = "SHA1";
-	const OSSL_PARAM params[] = {
-		{ "digest", OSSL_PARAM_UTF8_STRING, digest, sizeof(digest) - 1, OSSL_PARAM_UNMODIFIED },
-		{ NULL, 0, NULL, 0, 0 },
-	};
-	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
-	size_t n = 0;
-	bool ok;
-
-	ok = ctx && EVP_MAC_init(ctx, key.p, key.n, params) == 1 && EVP_MAC_update(ctx, a.p, a.n) == 1 &&
-	     EVP_MAC_update(ctx, b.p, b.n) == 1 && EVP_MAC_final(ctx, ret, &n, HMAC_LEN) == 1 && n == HMAC_LEN;
-	EVP_MAC_CTX_free(ctx);
-	EVP_MAC_free(mac);
-	return ok;
-}
-
-/* RFC 8489 14.5: over the message in front of the attribute, its length field counting the attribute. */
-static bool integrity_of(const uint8_t *msg, size_t at, struct span password, uint8_t ret[HMAC_LEN])
-{
-	uint8_t flat[FLAT_MAX];
-	struct span key = password.n ? password : SPAN_LIT("");
-	unsigned n = 0;
-
-	if (key.n > INT32_MAX)
-		return false;
-	memcpy(flat, msg, STUN_HDR_LEN);
-	put_be16(flat + 2, (uint16_t)(at + ATTR_HDR_LEN + HMAC_LEN - STUN_HDR_LEN));
-	if (at > sizeof(flat))
-		return hmac_pieces(key, span_of(flat, STUN_HDR_LEN), span_of(msg + STUN_HDR_LEN, at - STUN_HDR_LEN),
-				   ret);
-	memcpy(flat + STUN_HDR_LEN, msg + STUN_HDR_LEN, at - STUN_HDR_LEN);
-	return HMAC(EVP_sha1(), key.p, (int)key.n, flat, at, ret, &n) && n == HMAC_LEN;
-}
-
 /* RFC 8489 14.7, with the length field as if the fingerprint at `at` were the last attribute. */
 static uint32_t fingerprint_of(const uint8_t *msg, size_t at)
 {
@@ -102,26 +61,42 @@ static uint32_t fingerprint_of(const uint8_t *msg, size_t at)
 	return ~crc_more(crc, msg + sizeof(hdr), at - sizeof(hdr)) ^ FINGERPRINT_XOR;
 }
 
-static int read_addr(struct span v, bool xored, const uint8_t *tid, struct addr *ret)
+/* RFC 8489 14.2: what an address is XORed with; the port with the first two bytes. */
+static void xor_mask(uint8_t mask[16], const uint8_t *tid)
 {
-	uint8_t ip[16], mask[16];
+	put_be32(mask, STUN_MAGIC);
+	memcpy(mask + 4, tid, STUN_TID_LEN);
+}
+
+static int read_addr(struct span v, const uint8_t mask[16], struct addr *ret)
+{
+	uint8_t ip[16];
 	uint16_t port;
 
 	if (v.n != 8 && v.n != 20)
 		return ERR_MALFORMED;
 	if (v.p[1] != (v.n == 8 ? FAMILY_V4 : FAMILY_V6))
 		return ERR_MALFORMED;
-	put_be32(mask, STUN_MAGIC);
-	memcpy(mask + 4, tid, STUN_TID_LEN);
-	memcpy(ip, v.p + 4, v.n - 4);
-	port = be16_at(v.p + 2);
-	if (xored) {
-		port ^= (uint16_t)(STUN_MAGIC >> 16);
-		for (size_t i = 0; i < v.n - 4; i++)
-			ip[i] ^= mask[i];
-	}
+	port = be16_at(v.p + 2) ^ be16_at(mask);
+	for (size_t i = 0; i < v.n - 4; i++)
+		ip[i] = v.p[4 + i] ^ mask[i];
 	*ret = v.n == 8 ? addr_from_v4(ip, port) : addr_from_v6(ip, port);
 	return 0;
+}
+
+int stun_read_xor_addr(const struct stun_msg *m, struct span value, struct addr *ret)
+{
+	uint8_t mask[16];
+
+	xor_mask(mask, m->tid);
+	return read_addr(value, mask, ret);
+}
+
+int stun_read_addr(struct span value, struct addr *ret)
+{
+	static const uint8_t no_mask[16];
+
+	return read_addr(value, no_mask, ret);
 }
 
 /* One function per attribute: the value has the size the table demands. */
@@ -181,7 +156,7 @@ static int on_mapped(struct stun_msg *m, struct span v)
 	struct addr a;
 	int r;
 
-	r = read_addr(v, false, m->tid, &a);
+	r = stun_read_addr(v, &a);
 	if (r == 0 && addr_is_unset(&m->mapped))
 		m->mapped = a;
 	return r;
@@ -192,7 +167,7 @@ static int on_xor_mapped(struct stun_msg *m, struct span v)
 	struct addr a;
 	int r;
 
-	r = read_addr(v, true, m->tid, &a);
+	r = stun_read_xor_addr(m, v, &a);
 	if (r == 0 && addr_is_unset(&m->mapped))
 		m->mapped = a;
 	return r;
@@ -202,6 +177,60 @@ static int on_integrity(struct stun_msg *m, struct span v)
 {
 	m->has_integrity = true;
 	m->integrity_at = (uint16_t)(v.p - m->raw.p - ATTR_HDR_LEN);
+	return 0;
+}
+
+static int on_integrity256(struct stun_msg *m, struct span v)
+{
+	if (v.n % 4 != 0)
+		return ERR_MALFORMED;
+	m->has_integrity256 = true;
+	m->integrity256_at = (uint16_t)(v.p - m->raw.p - ATTR_HDR_LEN);
+	m->integrity256_n = (uint8_t)v.n;
+	return 0;
+}
+
+static int on_realm(struct stun_msg *m, struct span v)
+{
+	if (m->realm.n == 0)
+		m->realm = v;
+	return 0;
+}
+
+static int on_nonce(struct stun_msg *m, struct span v)
+{
+	if (m->nonce.n == 0)
+		m->nonce = v;
+	return 0;
+}
+
+static int on_userhash(struct stun_msg *m, struct span v)
+{
+	if (m->userhash.n == 0)
+		m->userhash = v;
+	return 0;
+}
+
+static int on_algorithms(struct stun_msg *m, struct span v)
+{
+	if (m->algorithms.n == 0)
+		m->algorithms = v;
+	return 0;
+}
+
+/* RFC 8489 14.12: algorithm, length of its parameters, the parameters, whose padding may count as value. MD5 and SHA-256
+ * have none (18.5.1), and no algorithm is 0. */
+static int on_algorithm(struct stun_msg *m, struct span v)
+{
+	uint16_t alg = be16_at(v.p);
+	size_t n = be16_at(v.p + 2), rest = v.n - 4;
+
+	if (rest < n || rest > n + (4 - n % 4) % 4)
+		return ERR_MALFORMED;
+	if (alg == STUN_ALG_NONE || (n != 0 && alg <= STUN_ALG_SHA256))
+		return ERR_MALFORMED;
+	if (m->algorithm == 0)
+		m->algorithm = alg;
 	return 0;
 }
 
@@ -219,36 +248,75 @@ static int on_nothing(struct stun_msg *m, struct span v)
 	return 0;
 }
 
+/* Both halves of the type space begin with a block of 64 in which all known attributes are. */
+#define BLOCK 0x40
+#define SLOT(type) (((type) >> 15) * BLOCK + ((type) & (BLOCK - 1)))
+
+#define ANY 0, UINT16_MAX
+/* Of the upper half, which need not be understood, only what stun_msg has. */
 static const struct attr {
-	uint16_t type;
 	uint16_t min, max;
 	attr_fn *fn;
-} attrs[] = {
-	{ STUN_ATTR_USERNAME, 0, STUN_USERNAME_MAX, on_username },
-	{ STUN_ATTR_PRIORITY, 4, 4, on_priority },
-	{ STUN_ATTR_USE_CANDIDATE, 0, 0, on_use_candidate },
-	{ STUN_ATTR_ICE_CONTROLLED, 8, 8, on_controlled },
-	{ STUN_ATTR_ICE_CONTROLLING, 8, 8, on_controlling },
-	{ STUN_ATTR_MESSAGE_INTEGRITY, HMAC_LEN, HMAC_LEN, on_integrity },
-	{ STUN_ATTR_FINGERPRINT, 4, 4, on_fingerprint },
-	{ STUN_ATTR_XOR_MAPPED_ADDRESS, 8, 20, on_xor_mapped },
-	{ STUN_ATTR_MAPPED_ADDRESS, 8, 20, on_mapped },
-	{ STUN_ATTR_ERROR_CODE, 4, 4 + 763, on_error_code },
-	{ STUN_ATTR_UNKNOWN_ATTRIBUTES, 0, UINT16_MAX, on_nothing },
-	{ STUN_ATTR_SOFTWARE, 0, UINT16_MAX, on_nothing },
+} attrs[2 * BLOCK] = {
+	[SLOT(STUN_ATTR_USERNAME)] = { 0, STUN_USERNAME_MAX, on_username },
+	[SLOT(STUN_ATTR_PRIORITY)] = { 4, 4, on_priority },
+	[SLOT(STUN_ATTR_USE_CANDIDATE)] = { 0, 0, on_use_candidate },
+	[SLOT(STUN_ATTR_ICE_CONTROLLED)] = { 8, 8, on_controlled },
+	[SLOT(STUN_ATTR_ICE_CONTROLLING)] = { 8, 8, on_controlling },
+	[SLOT(STUN_ATTR_MESSAGE_INTEGRITY)] = { SHA1_LEN, SHA1_LEN, on_integrity },
+	[SLOT(STUN_ATTR_MESSAGE_INTEGRITY_SHA256)] = { SHA256_CUT_MIN, SHA256_LEN, on_integrity256 },
+	[SLOT(STUN_ATTR_FINGERPRINT)] = { 4, 4, on_fingerprint },
+	[SLOT(STUN_ATTR_XOR_MAPPED_ADDRESS)] = { 8, 20, on_xor_mapped },
+	[SLOT(STUN_ATTR_MAPPED_ADDRESS)] = { 8, 20, on_mapped },
+	[SLOT(STUN_ATTR_ERROR_CODE)] = { 4, 4 + TEXT_MAX, on_error_code },
+	[SLOT(STUN_ATTR_REALM)] = { 0, TEXT_MAX, on_realm },
+	[SLOT(STUN_ATTR_NONCE)] = { 0, TEXT_MAX, on_nonce },
+	[SLOT(STUN_ATTR_USERHASH)] = { STUN_USERHASH_LEN, STUN_USERHASH_LEN, on_userhash },
+	[SLOT(STUN_ATTR_PASSWORD_ALGORITHM)] = { 4, UINT16_MAX, on_algorithm },
+	[SLOT(STUN_ATTR_PASSWORD_ALGORITHMS)] = { ANY, on_algorithms },
+	[SLOT(STUN_ATTR_UNKNOWN_ATTRIBUTES)] = { ANY, on_nothing },
+	/* wire/turn.c's. */
+	[SLOT(STUN_ATTR_CHANGE_REQUEST)] = { ANY, on_nothing },
+	[SLOT(TURN_ATTR_CHANNEL_NUMBER)] = { ANY, on_nothing },
+	[SLOT(TURN_ATTR_LIFETIME)] = { ANY, on_nothing },
+	[SLOT(TURN_ATTR_XOR_PEER_ADDRESS)] = { ANY, on_nothing },
+	[SLOT(TURN_ATTR_DATA)] = { ANY, on_nothing },
+	[SLOT(TURN_ATTR_XOR_RELAYED_ADDRESS)] = { ANY, on_nothing },
+	[SLOT(TURN_ATTR_REQUESTED_ADDRESS_FAMILY)] = { ANY, on_nothing },
+	[SLOT(TURN_ATTR_EVEN_PORT)] = { ANY, on_nothing },
+	[SLOT(TURN_ATTR_REQUESTED_TRANSPORT)] = { ANY, on_nothing },
+	[SLOT(TURN_ATTR_DONT_FRAGMENT)] = { ANY, on_nothing },
+	[SLOT(TURN_ATTR_RESERVATION_TOKEN)] = { ANY, on_nothing },
+	[SLOT(STUN_ATTR_PADDING)] = { ANY, on_nothing },
+	[SLOT(STUN_ATTR_RESPONSE_PORT)] = { ANY, on_nothing },
+	[SLOT(TURN_ATTR_CONNECTION_ID)] = { ANY, on_nothing },
 };
+
+static const struct attr *attr_find(uint16_t type)
+{
+	const struct attr *a = (type & 0x7fff) < BLOCK ? &attrs[SLOT(type)] : NULL;
+
+	return a && a->fn ? a : NULL;
+}
+
+/* RFC 8489 14.5 and 14.6: what stands behind an integrity attribute is nobody's word. */
+static bool attr_counts(const struct stun_msg *m, uint16_t type)
+{
+	if (type == STUN_ATTR_FINGERPRINT)
+		return true;
+	if (type == STUN_ATTR_MESSAGE_INTEGRITY_SHA256)
+		return !m->has_integrity256;
+	return !m->has_integrity && !m->has_integrity256;
+}
 
 static int take_attr(struct stun_msg *m, uint16_t type, struct span v)
 {
-	if (m->has_integrity && type != STUN_ATTR_FINGERPRINT)
+	const struct attr *a = attr_find(type);
+
+	if (!attr_counts(m, type))
 		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(attrs); i++) {
-		if (attrs[i].type != type)
-			continue;
-		if (v.n < attrs[i].min || v.n > attrs[i].max)
-			return ERR_MALFORMED;
-		return attrs[i].fn(m, v);
-	}
+	if (a)
+		return v.n < a->min || v.n > a->max ? ERR_MALFORMED : a->fn(m, v);
 	if (type < 0x8000 && m->n_unknown < STUN_UNKNOWN_MAX)
 		m->unknown[m->n_unknown++] = type;
 	return 0;
@@ -297,15 +365,32 @@ int stun_parse(struct span dgram, struct stun_msg *ret)
 	return 0;
 }
 
-int stun_check_integrity(const struct stun_msg *m, struct span password)
+/* Where the attributes that count end. */
+static size_t attrs_end(const struct stun_msg *m)
 {
-	uint8_t want[HMAC_LEN];
+	if (m->has_integrity)
+		return m->integrity_at;
+	return m->has_integrity256 ? m->integrity256_at : m->raw.n;
+}
 
-	if (!m->has_integrity)
-		return ERR_MISSING;
-	if (!integrity_of(m->raw.p, m->integrity_at, password, want))
-		return ERR_AUTH;
-	return ct_eq(want, m->raw.p + m->integrity_at + ATTR_HDR_LEN, HMAC_LEN) ? 0 : ERR_AUTH;
+bool stun_next_attr(const struct stun_msg *m, size_t *at, uint16_t *ret_type, struct span *ret_value)
+{
+	size_t end = attrs_end(m);
+	struct rd r = rd_from(span_of(m->raw.p, end));
+	uint16_t type, len;
+	struct span v;
+
+	rd_skip(&r, *at);
+	type = rd_be16(&r);
+	len = rd_be16(&r);
+	v = rd_span(&r, len);
+	rd_skip(&r, (4 - len % 4u) % 4);
+	if (r.bad)
+		return false;
+	*at = end - rd_left(&r);
+	*ret_type = type;
+	*ret_value = v;
+	return true;
 }
 
 void stun_begin(struct wr *w, enum stun_class cls, uint16_t method, const uint8_t tid[STUN_TID_LEN])
@@ -328,20 +413,32 @@ void stun_put(struct wr *w, uint16_t attr, struct span value)
 	wr_zero(w, (4 - value.n % 4) % 4);
 }
 
-void stun_put_xor_addr(struct wr *w, uint16_t attr, const struct addr *a, const uint8_t tid[STUN_TID_LEN])
+static void put_addr(struct wr *w, uint16_t attr, const struct addr *a, const uint8_t mask[16])
 {
 	bool v4 = addr_is_v4(a);
 	const uint8_t *ip = v4 ? a->ip + 12 : a->ip;
 	size_t n = v4 ? 4 : 16;
 	uint8_t v[20] = { 0, v4 ? FAMILY_V4 : FAMILY_V6 };
 
-	put_be16(v + 2, (uint16_t)(a->port ^ STUN_MAGIC >> 16));
-	put_be32(v + 4, STUN_MAGIC);
-	if (!v4)
-		memcpy(v + 8, tid, STUN_TID_LEN);
+	put_be16(v + 2, a->port ^ be16_at(mask));
 	for (size_t i = 0; i < n; i++)
-		v[4 + i] ^= ip[i];
+		v[4 + i] = ip[i] ^ mask[i];
 	stun_put(w, attr, span_of(v, 4 + n));
+}
+
+void stun_put_xor_addr(struct wr *w, uint16_t attr, const struct addr *a, const uint8_t tid[STUN_TID_LEN])
+{
+	uint8_t mask[16];
+
+	xor_mask(mask, tid);
+	put_addr(w, attr, a, mask);
+}
+
+void stun_put_addr(struct wr *w, uint16_t attr, const struct addr *a)
+{
+	static const uint8_t no_mask[16];
+
+	put_addr(w, attr, a, no_mask);
 }
 
 void stun_put_error(struct wr *w, uint16_t code, const char *reason)
@@ -355,21 +452,6 @@ void stun_put_error(struct wr *w, uint16_t code, const char *reason)
 	wr_u8(w, (uint8_t)(code % 100));
 	wr_bytes(w, reason, n);
 	wr_zero(w, (4 - n % 4) % 4);
-}
-
-void stun_put_integrity(struct wr *w, struct span password)
-{
-	uint8_t mac[HMAC_LEN] = { 0 };
-	size_t at = wr_len(w);
-
-	stun_put(w, STUN_ATTR_MESSAGE_INTEGRITY, span_of(mac, sizeof(mac)));
-	stun_end(w);
-	if (w->bad)
-		return;
-	if (integrity_of(w->start, at, password, mac))
-		memcpy(w->start + at + ATTR_HDR_LEN, mac, sizeof(mac));
-	else
-		w->bad = true;
 }
 
 void stun_put_fingerprint(struct wr *w)

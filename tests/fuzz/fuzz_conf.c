@@ -14,6 +14,10 @@ struct demo {
 	struct addr listen, other;
 	struct conf_addr_list nat, more;
 	char name[CONF_TEXT_MAX], title[CONF_TEXT_MAX];
+	struct conf_addr_set set;
+	struct conf_prefix_set net;
+	struct conf_text_list files;
+	uint64_t rate;
 };
 
 #define F(field) offsetof(struct demo, field)
@@ -30,6 +34,10 @@ static const struct conf_key keys[] = {
 	{ "Bb.Name", &conf_text, F(name), "", NULL, "i" },
 	{ "A.Title", &conf_text, F(title), "x y", NULL, "j" },
 	{ "A.More", &conf_addrs, F(more), "::1 192.0.2.1:80", NULL, "k" },
+	{ "A.Set", &conf_addr_set, F(set), "", NULL, "l" },
+	{ "A.Net", &conf_prefixes, F(net), NULL, NULL, "m" },
+	{ "A.File", &conf_texts, F(files), NULL, NULL, "n" },
+	{ "A.Rate", &conf_u64, F(rate), "7", NULL, "o" },
 	{ 0 },
 };
 
@@ -58,7 +66,7 @@ static void must_explain(const struct conf_diag *d, struct span text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	uint8_t a[4096], b[4096];
+	uint8_t a[16384], b[16384];
 	struct wr wa = wr_from(a, sizeof(a)), wb = wr_from(b, sizeof(b));
 	struct conf_diag d = { .text = "" };
 	struct demo c, again;

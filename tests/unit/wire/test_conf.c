@@ -11,6 +11,16 @@ struct demo {
 	struct addr listen;
 	struct conf_addr_list nat;
 	char name[CONF_TEXT_MAX];
+	struct conf_addr_set relays;
+	struct conf_prefix_set denied;
+	struct conf_text_list secrets;
+};
+
+static const struct conf_key list_keys[] = {
+	{ "Peer.Relays", &conf_addr_set, offsetof(struct demo, relays), NULL, "DEMO_RELAYS", "one" },
+	{ "Peer.Denied", &conf_prefixes, offsetof(struct demo, denied), "", NULL, "two" },
+	{ "Auth.SecretFile", &conf_texts, offsetof(struct demo, secrets), NULL, NULL, "three" },
+	{ 0 },
 };
 
 static const struct conf_key keys[] = {
@@ -224,6 +234,87 @@ static void environment_is_read(void)
 	EQ_STR(d.text, "Relay.Name (DEMO_NAME): ends with a backslash");
 }
 
+static const char *list_env(const char *name)
+{
+	return strcmp(name, "DEMO_RELAYS") == 0 ? "192.0.2.9" : NULL;
+}
+
+/* Lines of a key whose type appends add up over environment and files; the empty value forgets all before it. */
+static void lists_add_up(void)
+{
+	static const struct {
+		const char *row;
+		struct span first, second;
+		const char *want;
+	} rows[] = {
+		{ "nothing: ", SPAN_LIT(""), SPAN_LIT(""), "192.0.2.9||" },
+		{ "one file: ", SPAN_LIT("[Peer]\nDenied=10.0.0.0/8, ::1\nDenied=192.0.2.0/24\n"), SPAN_LIT(""),
+		  "192.0.2.9|10.0.0.0/8 ::1/128 192.0.2.0/24|" },
+		{ "two files: ", SPAN_LIT("[Peer]\nRelays=::1\n[Auth]\nSecretFile=/a\n"),
+		  SPAN_LIT("[Auth]\nSecretFile=/b\n[Peer]\nRelays=::2\n"), "192.0.2.9 ::1 ::2||/a /b" },
+		{ "reset: ", SPAN_LIT("[Auth]\nSecretFile=/a /b\n[Peer]\nRelays=\n"),
+		  SPAN_LIT("[Auth]\nSecretFile=\nSecretFile=/c\n"), "||/c" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint8_t buf[512], dump[1024];
+		struct wr w = wr_from(buf, sizeof(buf)), out = wr_from(dump, sizeof(dump));
+		struct conf_diag d = { .text = "" };
+		struct demo c = { 0 }, again = { 0 };
+
+		t_row = rows[i].row;
+		EQ(conf_defaults(list_keys, &c, &d), 0);
+		EQ(conf_apply_env(list_keys, list_env, &c, &d), 0);
+		EQ(conf_apply(list_keys, "1", rows[i].first, &c, &d), 0);
+		EQ(conf_apply(list_keys, "2", rows[i].second, &c, &d), 0);
+		for (const struct conf_key *k = list_keys; k->key; k++) {
+			if (k != list_keys)
+				wr_str(&w, "|");
+			k->type->write(&w, (const char *)&c + k->at);
+		}
+		EQ_SPAN(wr_span_of(&w), span_str(rows[i].want));
+		conf_dump(&out, list_keys, &c);
+		EQ(conf_apply_env(list_keys, list_env, &again, &d), 0);
+		EQ(conf_apply(list_keys, "dump", wr_span_of(&out), &again, &d), 0);
+		EQ_SPAN(span_of(&again, sizeof(again)), span_of(&c, sizeof(c)));
+	}
+}
+
+/* A full list is longer than a line may be, so a dump has a line for each word. */
+static void full_lists_are_dumped(void)
+{
+	static struct demo c, again;
+	static const char word[] = "[2001:db8:1111:2222:3333:4444:5555:6666]:65535";
+	static uint8_t dump[8192];
+	struct wr w = wr_from(dump, sizeof(dump));
+	struct conf_diag d = { .text = "" };
+
+	for (; c.relays.n < CONF_SET_MAX; c.relays.n++)
+		EQ(addr_parse(span_str(word), &c.relays.a[c.relays.n]), 0);
+	for (; c.secrets.n < CONF_TEXTS_MAX; c.secrets.n++)
+		memset(c.secrets.t[c.secrets.n], 'x', CONF_TEXT_MAX - 1);
+	conf_dump(&w, list_keys, &c);
+	OK(!w.bad);
+	EQ(conf_apply(list_keys, "dump", wr_span_of(&w), &again, &d), 0);
+	EQ_STR(d.text, "");
+	EQ_SPAN(span_of(&again, sizeof(again)), span_of(&c, sizeof(c)));
+	w = wr_from(dump, sizeof(dump));
+	c = (struct demo){ .secrets = { { "/a", "/b" }, 2 } };
+	conf_dump(&w, list_keys + 2, &c);
+	EQ_SPAN(wr_span_of(&w), SPAN_LIT("[Auth]\n# three\nSecretFile=\nSecretFile=/a\nSecretFile=/b\n"));
+}
+
+/* A list that adds up cannot have a default; a table that says otherwise is told. */
+static void lists_have_no_default(void)
+{
+	static const struct conf_key bad[] = { { "A.List", &conf_texts, 0, "x", NULL, "" }, { 0 } };
+	struct conf_text_list list;
+	struct conf_diag d;
+
+	EQ(conf_defaults(bad, &list, &d), ERR_MALFORMED);
+	EQ_STR(d.text, "A.List: a list that assignments add to has no default");
+}
+
 /* A dump is a file that means the same: equal memory after reading, and an equal dump again. */
 static void dump_reads_back_to_the_same_struct(void)
 {
@@ -274,5 +365,6 @@ static void dump_and_man_have_their_shape(void)
 }
 
 T_MAIN(T(defaults_fill_every_field), T(bad_default_is_told), T(files_are_read), T(mistakes_are_explained),
-       T(long_lines_are_told), T(environment_is_read), T(dump_reads_back_to_the_same_struct),
+       T(long_lines_are_told), T(environment_is_read), T(lists_add_up), T(full_lists_are_dumped),
+       T(lists_have_no_default), T(dump_reads_back_to_the_same_struct),
        T(dump_and_man_have_their_shape))

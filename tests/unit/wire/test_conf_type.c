@@ -10,6 +10,9 @@ union field {
 	bool flag;
 	struct addr addr;
 	struct conf_addr_list list;
+	struct conf_addr_set addr_set;
+	struct conf_prefix_set prefixes;
+	struct conf_text_list texts;
 	char text[CONF_TEXT_MAX];
 };
 
@@ -30,6 +33,13 @@ static const struct {
 	{ &conf_u32, "99999999999999999999999", NULL },
 	{ &conf_u32, "1.5", NULL },
 	{ &conf_u32, "0x10", NULL },
+	{ &conf_u64, "0", "0" },
+	{ &conf_u64, "18446744073709551615", "18446744073709551615" },
+	{ &conf_u64, "18446744073709551616", NULL },
+	{ &conf_u64, "18446744073709551620", NULL },
+	{ &conf_u64, "99999999999999999999999", NULL },
+	{ &conf_u64, "1k", NULL },
+	{ &conf_u64, "-1", NULL },
 	{ &conf_duration, "10m", "10m" },
 	{ &conf_duration, "600s", "10m" },
 	{ &conf_duration, "600", "10m" },
@@ -59,6 +69,29 @@ static const struct {
 	{ &conf_addrs, "::1 ::1 ::1 ::1 ::1 ::1 ::1 ::1 ::1", NULL },
 	{ &conf_addrs, ",", NULL },
 	{ &conf_addrs, "::1 x", NULL },
+	{ &conf_addr_set, "192.0.2.1,::1 [::1]:9", "192.0.2.1 ::1 [::1]:9" },
+	{ &conf_addr_set, " , ", NULL },
+	{ &conf_addr_set, "192.0.2.1/32", NULL },
+	{ &conf_prefixes, "203.0.113.0/24, 2001:DB8::/32", "203.0.113.0/24 2001:db8::/32" },
+	{ &conf_prefixes, "192.0.2.1 2001:db8::1", "192.0.2.1/32 2001:db8::1/128" },
+	{ &conf_prefixes, "0.0.0.0/0 ::/0", "0.0.0.0/0 ::/0" },
+	{ &conf_prefixes, "192.0.2.1/31", NULL },
+	{ &conf_prefixes, "192.0.2.2/31", "192.0.2.2/31" },
+	{ &conf_prefixes, "2001:db8::1/64", NULL },
+	{ &conf_prefixes, "192.0.2.0/33", NULL },
+	{ &conf_prefixes, "2001:db8::/129", NULL },
+	{ &conf_prefixes, "::ffff:192.0.2.0/120", NULL },
+	{ &conf_prefixes, "192.0.2.0/", NULL },
+	{ &conf_prefixes, "/24", NULL },
+	{ &conf_prefixes, "192.0.2.0/24/24", NULL },
+	{ &conf_prefixes, "192.0.2.0/-1", NULL },
+	{ &conf_prefixes, "192.0.2.0:80/24", NULL },
+	{ &conf_prefixes, "fe80::%2/64", NULL },
+	{ &conf_prefixes, "example.org", NULL },
+	{ &conf_texts, "/etc/a, /etc/b", "/etc/a /etc/b" },
+	{ &conf_texts, "a b c d", "a b c d" },
+	{ &conf_texts, "a b c d e", NULL },
+	{ &conf_texts, "a\\ b", NULL },
 	{ &conf_text, "a b", "a b" },
 	{ &conf_text, "\xc3\xa4\tb", "\xc3\xa4\tb" },
 	{ &conf_text, "a\nb", NULL },
@@ -103,4 +136,34 @@ static void text_is_bounded(void)
 	}
 }
 
-T_MAIN(T(types_read_and_write), T(text_is_bounded))
+/* A type that appends keeps what is there, up to its bound; a word too many is refused. */
+static void lists_grow_to_their_bound(void)
+{
+	static const struct {
+		const struct conf_type *type;
+		const char *word;
+		uint32_t max;
+	} lists[] = {
+		{ &conf_addr_set, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535", CONF_SET_MAX },
+		{ &conf_prefixes, "2001:db8:1111:2222:3333:4444:5555:6666/128", CONF_SET_MAX },
+		{ &conf_texts, "/etc/edge/secret", CONF_TEXTS_MAX },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		union field f;
+		char why_buf[160];
+		uint8_t out[4096];
+		struct wr why = wr_from(why_buf, sizeof(why_buf)), w = wr_from(out, sizeof(out));
+
+		t_row = lists[i].word;
+		OK(lists[i].type->appends);
+		memset(&f, 0, sizeof(f));
+		for (uint32_t k = 0; k < lists[i].max; k++)
+			EQ(lists[i].type->parse(span_str(lists[i].word), &f, &why), 0);
+		EQ(lists[i].type->parse(span_str(lists[i].word), &f, &why), ERR_MALFORMED);
+		lists[i].type->write(&w, &f);
+		EQ(wr_len(&w), lists[i].max * (strlen(lists[i].word) + 1) - 1);
+	}
+}
+
+T_MAIN(T(lists_grow_to_their_bound), T(types_read_and_write), T(text_is_bounded))
