@@ -1,70 +1,17 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "sfud/sfud.h"
+#include "sys/daemon_args.h"
 #include "sys/log.h"
 #include "sys/notify.h"
 
-enum mode { RUN, CHECK, DUMP, MAN };
-
-static int usage(FILE *to, int code)
-{
-	fputs("usage: sfud [-n] [--dump] [-c FILE]\n"
-	      "  -c, --config FILE  instead of " SFUD_CONF_PATH "\n"
-	      "  -n, --check        check the configuration and exit\n"
-	      "      --dump         print the configuration in force and exit\n"
-	      "      --man          print the keys as a man page section and exit\n"
-	      "      --version      print the version and exit\n", to);
-	return code;
-}
-
-/* -1: go on; otherwise the exit code. */
-static int args_parse(int argc, char **argv, const char **ret_path, enum mode *ret_mode)
-{
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'n' },
-		{ "dump", no_argument, NULL, 'd' },         { "man", no_argument, NULL, 'm' },
-		{ "version", no_argument, NULL, 'v' },      { "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "c:nh", options, NULL)) != -1) {
-		if (c == 'c')
-			*ret_path = optarg;
-		else if (c == 'n')
-			*ret_mode = CHECK;
-		else if (c == 'd')
-			*ret_mode = DUMP;
-		else if (c == 'm')
-			*ret_mode = MAN;
-		else if (c == 'v')
-			return puts("sfud " EDGE_VERSION) < 0;
-		else
-			return usage(c == 'h' ? stdout : stderr, c == 'h' ? 0 : EX_USAGE);
-	}
-	return optind < argc ? usage(stderr, EX_USAGE) : -1;
-}
-
-static int print(void (*write)(struct wr *, const struct sfud_conf *), const struct sfud_conf *conf)
-{
-	static uint8_t text[65536];
-	struct wr w = wr_from(text, sizeof(text));
-
-	write(&w, conf);
-	return w.bad || fwrite(text, 1, wr_len(&w), stdout) != wr_len(&w) ? EX_SOFTWARE : 0;
-}
-
-static void write_dump(struct wr *w, const struct sfud_conf *conf)
+static void write_dump(struct wr *w, const void *conf)
 {
 	conf_dump(w, sfud_keys, conf);
 }
 
-static void write_man(struct wr *w, const struct sfud_conf *conf)
+static void write_man(struct wr *w, const void *arg)
 {
-	(void)conf;
+	(void)arg;
 	conf_man(w, sfud_keys);
 }
 
@@ -82,20 +29,21 @@ static int serve(struct sfud *d)
 static int run(int argc, char **argv)
 {
 	CLEANUP(sfud_close) struct sfud d = { .udp = { .fd = -1 } };
-	enum mode mode = RUN;
-	int r = args_parse(argc, argv, &d.conf_path, &mode);
+	struct daemon_args args;
+	int r = daemon_args_parse(argc, argv, "sfud", SFUD_CONF_PATH, &args);
 
 	if (r >= 0)
 		return r;
 	log_open("sfud", LOG_INFO);
-	if (mode == MAN)
-		return print(write_man, NULL);
+	if (args.mode == DAEMON_MAN)
+		return daemon_print(write_man, NULL);
+	d.conf_path = args.path;
 	if (sfud_conf_load(d.conf_path, &d.conf) < 0)
 		return EX_CONFIG;
 	log_set_level(d.conf.level);
-	if (mode == DUMP)
-		return print(write_dump, &d.conf);
-	return mode == CHECK ? 0 : serve(&d);
+	if (args.mode == DAEMON_DUMP)
+		return daemon_print(write_dump, &d.conf);
+	return args.mode == DAEMON_CHECK ? 0 : serve(&d);
 }
 
 int main(int argc, char **argv)

@@ -7,9 +7,9 @@
 #include "sfud/sfud_conf.h"
 #include "sfud/shell_ws.h"
 #include "sfud/transport/dtls_mem.h"
-#include "sys/http_small.h"
+#include "sys/edge_control.h"
+#include "sys/prom.h"
 #include "sys/udp.h"
-#include "sys/varlink.h"
 
 #define OUT_MSGS 128
 #define OUT_BYTES (128 * 1024) /* stays in a core's cache; four times as much made nothing faster */
@@ -32,6 +32,7 @@ struct sfud {
 	const char *conf_path;
 	struct loop *loop;
 	struct rng rng;
+	struct udp_mem *udp_mem;
 	struct udp udp;
 	struct watch *udp_watch;
 	struct timer *timer;
@@ -49,8 +50,10 @@ struct sfud {
 	uint32_t sessions;
 	struct signal_stats signal;
 	struct http_small *metrics;
+	struct prom_page page;
 	struct varlink *control;
-	mono_t started, drain_by; /* drain_by: MONO_NEVER while serving */
+	struct edge_control edge;
+	mono_t drain_by;          /* MONO_NEVER while serving */
 	mono_t recv_at;           /* when the datagrams in flight were received */
 	uint64_t iterations;
 	bool stopping;

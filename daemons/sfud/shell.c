@@ -1,31 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /* Bytes between sockets and the core: receive a batch, call, flush, re-file the deadline. Decides nothing. */
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "sfud/sfud.h"
 #include "sys/log.h"
 #include "sys/notify.h"
+#include "sys/rng_kernel.h"
 
 #define RECV_ROUNDS 8              /* batches per turn, so that timers and signalling get theirs */
 #define STOP_WAIT DUR_MS(400)      /* for the close frames of an orderly stop */
-
-static void kernel_rng(struct rng *rng, uint8_t *out, size_t n)
-{
-	(void)rng;
-	while (n) {
-		ssize_t got = getrandom(out, n, 0);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			abort(); /* no randomness, no keys: cannot happen after boot */
-		out += got;
-		n -= (size_t)got;
-	}
-}
 
 static void send_out(struct outbox *ob)
 {
@@ -52,11 +36,12 @@ static void send_and_measure(struct sfud *d, uint64_t before)
 static void on_udp(int fd, unsigned events, void *arg)
 {
 	struct sfud *d = arg;
+	const struct udp_stats *stats = udp_mem_stats(d->udp_mem);
 
 	(void)fd;
 	(void)events;
 	for (int round = 0; round < RECV_ROUNDS; round++) {
-		uint64_t msgs = d->udp.recv_msgs;
+		uint64_t msgs = stats->recv_msgs;
 		int n = udp_recv(&d->udp, d->dgrams);
 		uint64_t before = d->sfu.stats.forwarded[0] + d->sfu.stats.forwarded[1];
 
@@ -68,7 +53,7 @@ static void on_udp(int fd, unsigned events, void *arg)
 		sfu_flush(&d->sfu, d->recv_at);
 		send_and_measure(d, before);
 		/* A call that did not fill its batch emptied the socket: asking again would only hear so. */
-		if (d->udp.recv_msgs - msgs < UDP_RX_MSGS && n < UDP_RX_DGRAMS)
+		if (stats->recv_msgs - msgs < UDP_RX_MSGS && n < UDP_RX_DGRAMS)
 			break;
 	}
 }
@@ -125,21 +110,6 @@ static void on_stop(int signo, void *arg)
 	timer_set(d->stop_timer, mono_add(loop_now(d->loop), d->sessions ? STOP_WAIT : 0));
 }
 
-static void on_hangup(int signo, void *arg)
-{
-	struct sfud *d = arg;
-	uint8_t text[512];
-	struct wr frozen = wr_from(text, sizeof(text) - 1);
-
-	(void)signo;
-	notify_reloading();
-	if (sfud_reload(d, &frozen) == 0 && wr_len(&frozen)) {
-		text[wr_len(&frozen)] = '\0';
-		log_warn("changed, but only a restart applies it: %s", (const char *)text);
-	}
-	notify_ready();
-}
-
 int sfud_reload(struct sfud *d, struct wr *frozen)
 {
 	struct sfud_conf fresh = { 0 };
@@ -178,8 +148,12 @@ static int open_media(struct sfud *d)
 	const struct udp_conf c = { .bind = d->conf.media_bind, .rcvbuf = d->conf.receive_buffer,
 				    .sndbuf = d->conf.send_buffer };
 	char text[ADDR_TEXT_MAX];
-	int r = udp_open(&d->udp, &c);
+	int r;
 
+	d->udp_mem = udp_mem_new();
+	if (!d->udp_mem)
+		return log_err(ERR_NOMEM, "buffers of the media socket");
+	r = udp_open(&d->udp, d->udp_mem, &c);
 	if (r < 0)
 		return log_err(r, "media socket on %s (another process on this port?)", addr_fmt(&c.bind, text));
 	for (uint32_t i = 0; i < d->conf.sfu.n_candidates; i++)
@@ -201,8 +175,7 @@ static int open_loop(struct sfud *d)
 	d->loop = loop_new();
 	if (!d->loop)
 		return log_err(ERR_NOMEM, "event loop");
-	d->rng = (struct rng){ .fill = kernel_rng };
-	d->started = loop_now(d->loop);
+	d->rng = rng_kernel();
 	d->drain_by = MONO_NEVER;
 	d->timer = loop_timer(d->loop, on_timer, d);
 	d->stop_timer = loop_timer(d->loop, on_stopped, d);
@@ -210,7 +183,7 @@ static int open_loop(struct sfud *d)
 	d->sig_mem = malloc(SIG_BYTES);
 	if (!d->timer || !d->stop_timer || !d->out_mem || !d->sig_mem ||
 	    loop_signal(d->loop, SIGTERM, on_stop, d) < 0 || loop_signal(d->loop, SIGINT, on_stop, d) < 0 ||
-	    loop_signal(d->loop, SIGHUP, on_hangup, d) < 0 || loop_turn_end(d->loop, turn_end, d) < 0)
+	    loop_signal(d->loop, SIGHUP, edge_control_hangup, &d->edge) < 0 || loop_turn_end(d->loop, turn_end, d) < 0)
 		return log_err(ERR_NOMEM, "event loop");
 	outbox_init(&d->out, d->out_msgs, OUT_MSGS, d->out_mem, OUT_BYTES, send_out, d);
 	sigbox_init(&d->sig, d->sig_outs, SIG_MSGS, d->sig_mem, SIG_BYTES, signal_deliver, d);
@@ -257,6 +230,7 @@ void sfud_close(struct sfud *d)
 		sfu_done(&d->sfu);
 	dtls_ctx_free(d->dtls_ctx);
 	udp_close(&d->udp);
+	udp_mem_free(d->udp_mem);
 	loop_free(d->loop);
 	free(d->out_mem);
 	free(d->sig_mem);

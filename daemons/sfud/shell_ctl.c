@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /* The control socket: io.oxpulse.Edge as every daemon has it, and io.oxpulse.Sfu. Documented in docs/control.md. */
-#include <stdlib.h>
-
 #include "sfud/sfud.h"
 #include "sys/edge_control.h"
-#include "sys/log.h"
-#include "sys/notify.h"
-
-#define METRICS_MAX (256 * 1024)
 
 static const char sfu_interface[] =
 	"# The group call forwarder.\n"
@@ -20,117 +14,42 @@ static const char sfu_interface[] =
 	"\n"
 	"method ListRooms() -> (rooms: []Room)\n";
 
-static const char *state_of(const struct sfud *d)
+static const char *state_of(void *arg)
 {
+	const struct sfud *d = arg;
+
 	if (d->stopping)
 		return "stopping";
 	return mono_is_never(d->drain_by) ? "serving" : "draining";
 }
 
-static void member_str(struct json_out *o, const char *key, const char *value)
-{
-	jo_key(o, key);
-	jo_str(o, span_str(value));
-}
-
-static void member_u64(struct json_out *o, const char *key, uint64_t value)
-{
-	jo_key(o, key);
-	jo_u64(o, value);
-}
-
-static void on_status(struct varlink_call *c, void *arg)
+static uint64_t sessions_of(void *arg)
 {
 	const struct sfud *d = arg;
-	struct json_out *o = varlink_reply(c);
 
-	member_str(o, "daemon", "sfud");
-	member_str(o, "version", EDGE_VERSION);
-	member_str(o, "state", state_of(d));
-	member_u64(o, "sessions", d->sessions);
-	member_u64(o, "uptime", mono_since(loop_now(d->loop), d->started) / US_PER_SEC);
-	varlink_reply_end(c);
+	return d->sessions;
 }
 
-static void write_words(struct json_out *o, struct span text)
-{
-	jo_arr(o);
-	for (size_t at = 0, end; at < text.n; at = end + 1) {
-		for (end = at; end < text.n && text.p[end] != ' ';)
-			end++;
-		jo_str(o, span_of(text.p + at, end - at));
-	}
-	jo_arr_end(o);
-}
-
-static void on_reload(struct varlink_call *c, void *arg)
-{
-	struct sfud *d = arg;
-	uint8_t text[512];
-	struct wr frozen = wr_from(text, sizeof(text));
-	struct json_out *o;
-	int r;
-
-	notify_reloading();
-	r = sfud_reload(d, &frozen);
-	notify_ready();
-	if (r < 0) {
-		varlink_error(c, "io.oxpulse.Edge.InvalidConfiguration", "reason",
-			      "see the journal of sfud for file and line");
-		return;
-	}
-	o = varlink_reply(c);
-	jo_key(o, "restart");
-	write_words(o, wr_span_of(&frozen));
-	varlink_reply_end(c);
-}
-
-static void on_drain(struct varlink_call *c, void *arg)
-{
-	struct sfud *d = arg;
-	uint64_t limit = d->conf.drain_limit / US_PER_SEC;
-	int at;
-	const struct json *params = varlink_params(c, &at);
-	int r = json_get_u64(params, at, "limit", &limit);
-
-	if ((r < 0 && r != ERR_MISSING) || limit > UINT32_MAX) {
-		varlink_error(c, "org.varlink.service.InvalidParameter", "parameter", "limit");
-		return;
-	}
-	sfud_drain(d, DUR_SEC(limit));
-	member_u64(varlink_reply(c), "sessions", d->sessions);
-	varlink_reply_end(c);
-}
-
-static void on_metrics(struct varlink_call *c, void *arg)
+static uint64_t drain_limit_of(void *arg)
 {
 	const struct sfud *d = arg;
-	uint8_t *text = malloc(METRICS_MAX);
-	struct wr w = wr_from(text, text ? METRICS_MAX : 0);
-	struct json_out *o;
 
-	metrics_write(d, &w);
-	o = varlink_reply(c);
-	jo_key(o, "text");
-	jo_str(o, wr_span_of(&w));
-	varlink_reply_end(c);
-	free(text);
+	return d->conf.drain_limit;
 }
 
-static void on_log_level(struct varlink_call *c, void *arg)
+static int reload(void *arg, struct wr *frozen)
 {
-	char text[16];
-	int at, level;
-	const struct json *params = varlink_params(c, &at);
+	return sfud_reload(arg, frozen);
+}
 
-	(void)arg;
-	if (json_get_str(params, at, "level", text, sizeof(text), NULL) < 0 || log_level_parse(text, &level) < 0) {
-		varlink_error(c, "org.varlink.service.InvalidParameter", "parameter", "level");
-		return;
-	}
-	log_set_level(level);
-	(void)varlink_reply(c);
-	varlink_reply_end(c);
+static void drain(void *arg, uint64_t limit)
+{
+	sfud_drain(arg, limit);
+}
+
+static void write_metrics(void *arg, struct wr *w)
+{
+	metrics_write(arg, w);
 }
 
 static void write_member(const struct sfud *d, const struct member *m, struct json_out *o)
@@ -140,23 +59,24 @@ static void write_member(const struct sfud *d, const struct member *m, struct js
 	for (uint8_t i = 0; i < m->n_lines; i++)
 		publishes += slab_get(&d->sfu.tracks, m->lines[i].track) != NULL;
 	jo_obj(o);
-	member_u64(o, "sub", m->sub);
+	edge_member_u64(o, "sub", m->sub);
 	jo_key(o, "connected");
 	jo_bool(o, m->tp.state == TRANSPORT_MEDIA);
 	jo_key(o, "attached");
 	jo_bool(o, member_attached(m));
-	member_u64(o, "publishes", publishes);
-	member_u64(o, "receives", m->n_subs);
-	member_u64(o, "sent", m->delivered);
-	member_u64(o, "rtt", m->rtt_us);
-	member_u64(o, "remb", m->remb_bps);
-	member_str(o, "cipher", srtp_suite_str(m->tp.suite));
+	edge_member_u64(o, "publishes", publishes);
+	edge_member_u64(o, "receives", m->n_subs);
+	edge_member_u64(o, "sent", m->delivered);
+	edge_member_u64(o, "rtt", m->rtt_us);
+	edge_member_u64(o, "remb", m->remb_bps);
+	edge_member_str(o, "cipher", srtp_suite_str(m->tp.suite));
 	jo_obj_end(o);
 }
 
 static void on_list_rooms(struct varlink_call *c, void *arg)
 {
-	const struct sfud *d = arg;
+	const struct edge_control *e = arg;
+	const struct sfud *d = e->daemon;
 	struct json_out *o = varlink_reply(c);
 	struct handle h;
 	uint32_t slot = 0;
@@ -166,7 +86,7 @@ static void on_list_rooms(struct varlink_call *c, void *arg)
 	jo_arr(o);
 	while ((r = slab_next(&d->sfu.rooms, &slot, &h))) {
 		jo_obj(o);
-		member_str(o, "name", r->name);
+		edge_member_str(o, "name", r->name);
 		jo_key(o, "members");
 		jo_arr(o);
 		for (uint32_t i = 0; i < r->n_members; i++) {
@@ -183,30 +103,18 @@ static void on_list_rooms(struct varlink_call *c, void *arg)
 }
 
 static const struct varlink_method methods[] = {
-	{ "io.oxpulse.Edge.Status", ROLE_HEALTH | ROLE_REFRESH | ROLE_ADMIN, 1024, on_status },
-	{ "io.oxpulse.Edge.Reload", ROLE_REFRESH | ROLE_ADMIN, 1024, on_reload },
-	{ "io.oxpulse.Edge.Drain", ROLE_REFRESH | ROLE_ADMIN, 1024, on_drain },
-	{ "io.oxpulse.Edge.Metrics", ROLE_HEALTH | ROLE_ADMIN, 1024, on_metrics },
-	{ "io.oxpulse.Edge.SetLogLevel", ROLE_ADMIN, 1024, on_log_level },
+	EDGE_CONTROL_METHODS,
 	{ "io.oxpulse.Sfu.ListRooms", ROLE_HEALTH | ROLE_ADMIN, 1024, on_list_rooms },
 	{ 0 },
 };
 
 int ctl_open(struct sfud *d)
 {
-	static const char *const interfaces[] = { edge_control_interface, sfu_interface, NULL };
-	const struct varlink_conf c = { .vendor = "OxPulse", .product = "sfud", .version = EDGE_VERSION,
-					.url = "https://oxpulse.chat", .methods = methods, .interfaces = interfaces,
-					.health_user = d->conf.health_user, .refresh_user = d->conf.refresh_user,
-					.arg = d };
-	int fd = notify_inherited("sfud-control");
-	int r;
+	const struct edge_control_conf c = { .socket = d->conf.control_socket, .inherited = "sfud-control",
+					     .health_user = d->conf.health_user, .refresh_user = d->conf.refresh_user };
 
-	if (fd < 0 && strcmp(d->conf.control_socket, "none") == 0)
-		return 0;
-	r = varlink_open(d->loop, d->conf.control_socket, fd, &c, &d->control);
-	if (r < 0)
-		return log_err(r, "control socket %s (does its directory exist and belong to this user?)",
-			       d->conf.control_socket);
-	return 0;
+	d->edge = (struct edge_control){ .name = "sfud", .state = state_of, .sessions = sessions_of, .reload = reload,
+					 .drain = drain, .drain_limit = drain_limit_of, .metrics = write_metrics,
+					 .methods = methods, .interface = sfu_interface };
+	return edge_control_open(d->loop, &d->edge, d, &c, &d->control);
 }

@@ -142,7 +142,7 @@ int conf_file_each(const char *path, bool optional, int (*fn)(const char *path, 
 	return r;
 }
 
-static int secret_path(const char *name, char path[PATH_MAX])
+int conf_file_path(const char *name, char path[PATH_MAX])
 {
 	const char *dir = "";
 	int n;
@@ -156,23 +156,28 @@ static int secret_path(const char *name, char path[PATH_MAX])
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int conf_file_secret(const char *name, struct secret *ret)
+int conf_file_private(const char *name, char *buf, size_t cap, size_t *ret_n)
 {
 	CLEANUP(close_fd) int fd = -1;
-	char path[PATH_MAX], buf[SECRET_MAX + 2]; /* with a newline and the NUL */
+	char path[PATH_MAX];
 	struct stat st;
-	size_t n = 0;
 	int r;
 
-	r = secret_path(name, path);
+	r = conf_file_path(name, path);
 	if (r < 0)
 		return r;
 	fd = open_regular(path, &st);
 	if (fd < 0)
 		return fd;
-	if (st.st_mode & S_IRWXO)
-		return -EPERM;
-	r = read_all(fd, buf, sizeof(buf), &n);
+	return st.st_mode & S_IRWXO ? -EPERM : read_all(fd, buf, cap, ret_n);
+}
+
+int conf_file_secret(const char *name, struct secret *ret)
+{
+	char buf[SECRET_MAX + 2]; /* with a newline and the NUL */
+	size_t n = 0;
+	int r = conf_file_private(name, buf, sizeof(buf), &n);
+
 	if (r == 0 && n > 0 && buf[n - 1] == '\n')
 		n--;
 	if (r == 0)

@@ -4,6 +4,7 @@
 #ifndef SYS_CONF_FILE_H
 #define SYS_CONF_FILE_H
 
+#include <limits.h>
 #include <stdbool.h>
 
 #include "base/secret.h"
@@ -18,6 +19,13 @@ int conf_file_each(const char *path, bool optional, int (*fn)(const char *path, 
 
 /* A whole regular file into caller memory, NUL-terminated; *ret_n without the NUL. 0, -errno, ERR_LIMIT. */
 int conf_file_read(const char *path, char *buf, size_t cap, size_t *ret_n);
+
+/* The path of a name without "/": a file of $CREDENTIALS_DIRECTORY (systemd's LoadCredential=); any other name is a path
+ * already. ERR_MISSING: there is no such directory, or no name. */
+int conf_file_path(const char *name, char path[PATH_MAX]);
+
+/* As conf_file_read, of a name as above and only when the file's mode keeps others out (-EPERM). Wipe buf after use. */
+int conf_file_private(const char *name, char *buf, size_t cap, size_t *ret_n);
 
 /* A secret from a file (mode must not allow others: -EPERM), one trailing newline dropped. A name without "/" is
  * looked up in $CREDENTIALS_DIRECTORY (systemd's LoadCredential=). -errno, ERR_LIMIT, ERR_MISSING when empty or no

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* The only module beside loop.c that reads a clock, for the rate limit: a log line may come from anywhere. */
+/*
+ * The only module beside loop.c that reads a clock, for the rate limit: a log line may come from anywhere, any thread
+ * included. name and journal are written before there are threads; the level may change later.
+ */
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include "sys/log.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +25,11 @@
 
 static struct {
 	const char *name;
-	int level;
+	atomic_int level;
 	bool journal;
 } state = { "edge", LOG_INFO, false };
+
+static pthread_mutex_t site_lock = PTHREAD_MUTEX_INITIALIZER; /* of all sites: lines are rare */
 
 static const char *const level_names[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug" };
 
@@ -76,21 +83,25 @@ static bool site_take(struct log_site *site, unsigned *ret_held)
 {
 	struct timespec ts = { 0 };
 	unsigned long long now;
+	bool pass;
 
+	pthread_mutex_lock(&site_lock); /* first: what is compared with since_us must not be older */
 	clock_gettime(CLOCK_BOOTTIME, &ts);
 	now = (unsigned long long)ts.tv_sec * 1000000 + (unsigned long long)ts.tv_nsec / 1000;
 	if (site->lines == 0 || now - site->since_us >= LOG_INTERVAL_SEC * 1000000ull) {
 		site->since_us = now;
 		site->lines = 0;
 	}
-	if (site->lines >= LOG_BURST_LINES) {
+	pass = site->lines < LOG_BURST_LINES;
+	if (pass) {
+		site->lines++;
+		*ret_held = site->held;
+		site->held = 0;
+	} else {
 		site->held++;
-		return false;
 	}
-	site->lines++;
-	*ret_held = site->held;
-	site->held = 0;
-	return true;
+	pthread_mutex_unlock(&site_lock);
+	return pass;
 }
 
 /* Text may quote a peer: it must not be able to forge a second line or drive a terminal. */

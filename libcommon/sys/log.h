@@ -2,7 +2,8 @@
 /*
  * One event, one line: to the journal with fields when standard error is a journal stream, to standard
  * error otherwise. The text names the cause and the fix. Never called per packet. Each call site is limited
- * to LOG_BURST_LINES per LOG_INTERVAL_SEC; the next line that passes says how many were held back.
+ * to LOG_BURST_LINES per LOG_INTERVAL_SEC; the next line that passes says how many were held back. Any thread may log;
+ * log_open comes before the first of them.
  */
 #ifndef SYS_LOG_H
 #define SYS_LOG_H

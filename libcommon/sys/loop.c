@@ -3,11 +3,13 @@
  * Timers are a deadline queue on one CLOCK_BOOTTIME timerfd, programmed once per turn: libevent's own timers
  * stop during suspend and round to milliseconds. Every timer sits in the queue for life ("parked" when
  * unarmed), so timer_set never allocates and cannot fail.
+ * Loops of several threads share nothing but libevent's signal table, which belongs to the one loop that asks.
  */
 #include "sys/loop.h"
 
 #include <errno.h>
 #include <event2/event.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -150,15 +152,22 @@ static struct event_base *base_new(void)
 	return base;
 }
 
+/* What a process has one of, whichever thread makes the first loop. */
+static void once_per_process(void)
+{
+	/* A peer that went away is an error of write(2), not the end of the process. */
+	signal(SIGPIPE, SIG_IGN);
+	event_set_log_callback(on_event_log);
+}
+
 struct loop *loop_new(void)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct loop *l = mem_alloc(sizeof(*l));
 
 	if (!l)
 		return NULL;
-	/* A peer that went away is an error of write(2), not the end of the process. */
-	signal(SIGPIPE, SIG_IGN);
-	event_set_log_callback(on_event_log);
+	pthread_once(&once, once_per_process);
 	dq_init(&l->timers);
 	l->armed = MONO_NEVER;
 	l->tfd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);

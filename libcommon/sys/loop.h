@@ -3,6 +3,9 @@
  * The event loop: libevent behind a few calls, and the only reader of clocks. Everything that runs between
  * two sleeps is one turn and sees one `now`. After the callbacks of a turn the turn-end hooks run, in the
  * order they were added: there a shell flushes its outbox and re-files its deadline.
+ *
+ * Each thread may have a loop of its own. A loop and all that was made on it belong to the thread that runs it: no call
+ * crosses over, loop_stop included. Signals go to one loop of the process.
  */
 #ifndef SYS_LOOP_H
 #define SYS_LOOP_H
@@ -45,7 +48,8 @@ struct timer *loop_timer(struct loop *l, void (*fn)(void *arg), void *arg);
 void timer_set(struct timer *t, mono_t at);
 void timer_free(struct timer *t);
 
-/* ERR_NOMEM. Signals are delivered inside a turn, as ordinary callbacks. */
+/* ERR_NOMEM. Signals are delivered inside a turn, as ordinary callbacks, whichever thread the kernel interrupts. Only
+ * one loop of a process may ask. */
 int loop_signal(struct loop *l, int signo, void (*fn)(int signo, void *arg), void *arg);
 int loop_turn_end(struct loop *l, void (*fn)(void *arg), void *arg);
 

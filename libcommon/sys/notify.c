@@ -18,6 +18,8 @@ static struct {
 	struct loop *loop;
 	struct timer *timer;
 	uint64_t half_us;
+	bool (*alive)(void *arg);
+	void *arg;
 } watchdog;
 
 void notify_ready(void)
@@ -59,7 +61,8 @@ void notify_status(const char *fmt, ...)
 static void ping(void *arg)
 {
 	(void)arg;
-	(void)sd_notify(0, "WATCHDOG=1");
+	if (!watchdog.alive || watchdog.alive(watchdog.arg))
+		(void)sd_notify(0, "WATCHDOG=1");
 	timer_set(watchdog.timer, mono_add(loop_now(watchdog.loop), watchdog.half_us));
 }
 
@@ -76,6 +79,12 @@ int notify_watchdog(struct loop *l)
 	watchdog.half_us = us / 2;
 	ping(NULL);
 	return 0;
+}
+
+void notify_watchdog_if(bool (*alive)(void *arg), void *arg)
+{
+	watchdog.alive = alive;
+	watchdog.arg = arg;
 }
 
 int notify_inherited(const char *name)

@@ -16,6 +16,8 @@ void notify_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Pings the watchdog at half its interval from the loop, so a stuck loop is seen. ERR_NOMEM. */
 int notify_watchdog(struct loop *l);
+/* From now on pings only when `alive` says so: for a process of several loops. Once, before the loop runs. */
+void notify_watchdog_if(bool (*alive)(void *arg), void *arg);
 
 /* The inherited descriptor with this FileDescriptorName=, or -1. Each is handed out once; close-on-exec is set. */
 int notify_inherited(const char *name);

@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 socklen_t sock_from_addr(const struct addr *a, struct sockaddr_storage *ret)
@@ -50,21 +53,156 @@ struct addr sock_local(int fd)
 	return sock_to_addr(&ss);
 }
 
-int sock_listen_tcp(const struct addr *at)
+static int tcp_socket(int family)
 {
-	struct sockaddr_storage ss;
-	socklen_t n = sock_from_addr(at, &ss);
-	int fd, r, on = 1, off = 0;
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
 
-	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	return fd;
+}
+
+static int close_with(int fd, int err)
+{
+	close(fd);
+	return err;
+}
+
+static int listen_at(const struct addr *at, bool shared)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sock_from_addr(at, &ss);
+	int fd = tcp_socket(ss.ss_family), on = 1, off = 0;
+
+	if (fd < 0)
+		return fd;
 	if (ss.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (bind(fd, (struct sockaddr *)&ss, n) == 0 && listen(fd, SOMAXCONN) == 0)
+	if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
+		return close_with(fd, -errno);
+	if (bind(fd, (struct sockaddr *)&ss, n) < 0 || listen(fd, SOMAXCONN) < 0)
+		return close_with(fd, -errno);
+	return fd;
+}
+
+int sock_listen_tcp(const struct addr *at)
+{
+	return listen_at(at, false);
+}
+
+int sock_listen_shared(const struct addr *at)
+{
+	return listen_at(at, true);
+}
+
+/* A socket and the address for it; -errno. */
+static int unix_socket(const char *path, struct sockaddr_un *ret)
+{
+	int fd;
+
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(ret->sun_path))
+		return -ENAMETOOLONG;
+	memcpy(ret->sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+int sock_connect_unix(const char *path)
+{
+	struct sockaddr_un sun;
+	int fd = unix_socket(path, &sun);
+
+	if (fd < 0)
 		return fd;
-	r = -errno;
-	close(fd);
-	return r;
+	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0)
+		return close_with(fd, -errno);
+	return fd;
+}
+
+/* Removes a socket file that nobody answers on. -EADDRINUSE when somebody does, or when it is no socket. */
+static int remove_stale(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EADDRINUSE;
+	fd = sock_connect_unix(path);
+	if (fd >= 0)
+		return close_with(fd, -EADDRINUSE);
+	if (fd != -ECONNREFUSED)
+		return -EADDRINUSE;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int sock_listen_unix(const char *path, mode_t mode)
+{
+	struct sockaddr_un sun;
+	int fd = unix_socket(path, &sun), r;
+
+	if (fd < 0)
+		return fd;
+	r = remove_stale(path);
+	if (r < 0)
+		return close_with(fd, r);
+	/* The mode of the descriptor bounds that of the file from its first moment; chmod undoes the umask. */
+	if (fchmod(fd, mode) < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 || chmod(path, mode) < 0 ||
+	    listen(fd, SOMAXCONN) < 0)
+		return close_with(fd, -errno);
+	return fd;
+}
+
+int sock_accept(int fd, struct addr *ret_peer)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t n = sizeof(ss);
+	int got = accept4(fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC), on = 1;
+
+	if (got < 0)
+		return -errno;
+	if (ss.ss_family != AF_UNIX)
+		setsockopt(got, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	*ret_peer = sock_to_addr(&ss);
+	return got;
+}
+
+int sock_connect_tcp(const struct addr *from, const struct addr *to)
+{
+	struct sockaddr_storage a, b;
+	socklen_t na = sock_from_addr(from, &a), nb = sock_from_addr(to, &b);
+	int fd = tcp_socket(a.ss_family), on = 1;
+
+	if (fd < 0)
+		return fd;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, (struct sockaddr *)&a, na) < 0)
+		return close_with(fd, -errno);
+	if (connect(fd, (struct sockaddr *)&b, nb) < 0 && errno != EINPROGRESS)
+		return close_with(fd, -errno);
+	return fd;
+}
+
+int sock_outcome(int fd)
+{
+	socklen_t n = sizeof(int);
+	int err = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n) < 0 ? -errno : -err;
+}
+
+int sock_peek(int fd)
+{
+	uint8_t byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n < 0 ? -errno : (int)n;
+}
+
+void sock_end(int fd)
+{
+	(void)shutdown(fd, SHUT_WR); /* gone already: reading tells */
 }

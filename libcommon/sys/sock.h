@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/* Kernel socket addresses <-> struct addr, and the one way to make a listening TCP socket. For sys/ only. */
+/* Kernel socket addresses <-> struct addr, and the few calls on stream sockets that loops need. */
 #ifndef SYS_SOCK_H
 #define SYS_SOCK_H
 
@@ -16,5 +16,22 @@ struct addr sock_local(int fd);
 
 /* A non-blocking listening socket; an unspecified IPv6 address takes IPv4, too. The descriptor, or -errno. */
 int sock_listen_tcp(const struct addr *at);
+/* The same, shared by several sockets of this user (SO_REUSEPORT): the kernel spreads connections over them. */
+int sock_listen_shared(const struct addr *at);
+/* A Unix socket: a stale file is replaced, a live one is -EADDRINUSE. */
+int sock_listen_unix(const char *path, mode_t mode);
+
+/* A connection that waits, non-blocking, TCP without delay; *ret_peer as sock_to_addr. -errno. */
+int sock_accept(int fd, struct addr *ret_peer);
+/* Begins to connect from an address that listening sockets may share; writable when there is an outcome. -errno. */
+int sock_connect_tcp(const struct addr *from, const struct addr *to);
+/* Connected at once, or not at all. -errno. */
+int sock_connect_unix(const char *path);
+/* The outcome of connecting: 0 or -errno. */
+int sock_outcome(int fd);
+/* Takes nothing: 1 when bytes wait, 0 at the end of the stream, -errno. */
+int sock_peek(int fd);
+/* No more to come from us. */
+void sock_end(int fd);
 
 #endif

@@ -14,8 +14,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/queue.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -305,49 +303,12 @@ int stream_listen_tcp(struct loop *l, const struct addr *at, const struct stream
 	return fd < 0 ? fd : stream_listen_fd(l, fd, c, ret);
 }
 
-/* Removes a socket file that nobody answers on. -EADDRINUSE when somebody does, or when it is no socket. */
-static int remove_stale(const struct sockaddr_un *sun)
-{
-	struct stat st;
-	int fd, r;
-
-	if (lstat(sun->sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EADDRINUSE;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	r = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 || errno != ECONNREFUSED ? -EADDRINUSE : 0;
-	close(fd);
-	if (r == 0 && unlink(sun->sun_path) < 0 && errno != ENOENT)
-		r = -errno;
-	return r;
-}
-
 int stream_listen_unix(struct loop *l, const char *path, mode_t mode, const struct stream_listen_conf *c,
 		       struct stream_listener **ret)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd, r;
+	int fd = sock_listen_unix(path, mode);
 
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(sun.sun_path, path, strlen(path) + 1);
-	r = remove_stale(&sun);
-	if (r < 0)
-		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	/* The mode of the descriptor bounds that of the file from its first moment; chmod undoes the umask. */
-	if (fchmod(fd, mode) < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 || chmod(path, mode) < 0 ||
-	    listen(fd, SOMAXCONN) < 0) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	return stream_listen_fd(l, fd, c, ret);
+	return fd < 0 ? fd : stream_listen_fd(l, fd, c, ret);
 }
 
 void stream_listener_free(struct stream_listener *sl)

@@ -38,6 +38,7 @@ enum mode { MODE_SEND, MODE_SENDMMSG, MODE_GSO, MODE_MAX_ };
 static const char *const mode_name[MODE_MAX_] = { "send + recv", "sendmmsg + recvmmsg", "outbox GSO + GRO" };
 
 struct side {
+	struct udp_mem *mem;
 	struct udp udp;
 	double cpu; /* seconds */
 	uint64_t packets;
@@ -128,14 +129,15 @@ static void box_full(struct outbox *ob)
 
 static uint64_t chunk_gso(struct udp *u, struct outbox *ob, const struct path *path)
 {
-	uint64_t before = u->sent_dgrams;
+	const struct udp_stats *stats = udp_mem_stats(u->mem);
+	uint64_t before = stats->sent_dgrams;
 
 	for (int i = 0; i < CHUNK; i++) {
 		memcpy(outbox_reserve(ob, PACKET), payload, PACKET);
 		outbox_commit(ob, path, PACKET);
 	}
 	udp_send(u, ob);
-	return u->sent_dgrams - before;
+	return stats->sent_dgrams - before;
 }
 
 static void *sender(void *arg)
@@ -221,6 +223,19 @@ static void receive(struct round *r)
 
 /* --- rounds ------------------------------------------------------------------------------------------- */
 
+static void open_side(struct side *s, const struct udp_conf *c)
+{
+	s->mem = udp_mem_new();
+	if (!s->mem || udp_open(&s->udp, s->mem, c) < 0)
+		die("udp_open");
+}
+
+static void close_side(struct side *s)
+{
+	udp_close(&s->udp);
+	udp_mem_free(s->mem);
+}
+
 static void run_round(enum mode mode, struct total *t)
 {
 	struct round r = { .mode = mode };
@@ -230,8 +245,8 @@ static void run_round(enum mode mode, struct total *t)
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	pthread_t thread;
 
-	if (udp_open(&r.rx.udp, &c) < 0 || udp_open(&r.tx.udp, &c) < 0)
-		die("udp_open");
+	open_side(&r.rx, &c);
+	open_side(&r.tx, &c);
 	to.sin_port = htons(r.rx.udp.local.port);
 	if (mode != MODE_GSO && connect(r.tx.udp.fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		die("connect");
@@ -245,8 +260,8 @@ static void run_round(enum mode mode, struct total *t)
 	t->got += r.rx.packets;
 	if (mode == MODE_GSO && !r.tx.udp.gso)
 		printf("# GSO is not available here\n");
-	udp_close(&r.tx.udp);
-	udp_close(&r.rx.udp);
+	close_side(&r.tx);
+	close_side(&r.rx);
 }
 
 static double per_sec(uint64_t n, double cpu)

@@ -254,5 +254,40 @@ static void secret_by_credential_name(void)
 	finish();
 }
 
+/* A name with a slash is a path; any other is a credential's, if the service has credentials. */
+static void paths_of_names(void)
+{
+	char path[PATH_MAX];
+
+	unsetenv("CREDENTIALS_DIRECTORY");
+	EQ(conf_file_path("/etc/x", path), 0);
+	EQ_STR(path, "/etc/x");
+	EQ(conf_file_path("./x", path), 0);
+	EQ_STR(path, "./x");
+	EQ(conf_file_path("x", path), ERR_MISSING);
+	setenv("CREDENTIALS_DIRECTORY", "/run/c", 1);
+	EQ(conf_file_path("x", path), 0);
+	EQ_STR(path, "/run/c/x");
+	EQ(conf_file_path("", path), ERR_MISSING);
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+/* A private text comes as it is, all lines, when others are kept out. */
+static void private_text(void)
+{
+	char buf[64];
+	size_t n = 0;
+
+	start();
+	put("s", "one\n\ntwo\n", 9, 0640);
+	EQ(conf_file_private(at("s"), buf, sizeof(buf), &n), 0);
+	EQ_SPAN(span_of(buf, n), SPAN_LIT("one\n\ntwo\n"));
+	EQ(conf_file_private(at("s"), buf, 9, &n), ERR_LIMIT);
+	put("s", "one\n", 4, 0604);
+	EQ(conf_file_private(at("s"), buf, sizeof(buf), &n), -EPERM);
+	EQ(conf_file_private(at("none"), buf, sizeof(buf), &n), -ENOENT);
+	finish();
+}
+
 T_MAIN(T(drop_ins_follow_in_byte_order), T(missing_files), T(reader_stops_the_walk), T(size_is_capped),
-       T(only_regular_files), T(secret_contents_and_mode), T(secret_by_credential_name))
+       T(only_regular_files), T(secret_contents_and_mode), T(secret_by_credential_name), T(paths_of_names), T(private_text))

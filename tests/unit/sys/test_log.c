@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -160,6 +161,33 @@ static void call_site_is_limited(void)
 	release();
 }
 
+static struct log_site shared_site;
+
+static void *log_a_lot(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 1000; i++) {
+		log_set_level(LOG_INFO);
+		log_write(&shared_site, LOG_INFO, "f", 1, NULL, "x");
+	}
+	return NULL;
+}
+
+/* Threads share a call site's limit, and every line counts as written or as held back. */
+static void threads_share_the_limit(void)
+{
+	pthread_t thread[4];
+
+	start(LOG_INFO);
+	for (int i = 0; i < 4; i++)
+		EQ(pthread_create(&thread[i], NULL, log_a_lot, NULL), 0);
+	for (int i = 0; i < 4; i++)
+		EQ(pthread_join(thread[i], NULL), 0);
+	EQ(count(lines()), LOG_BURST_LINES);
+	EQ(shared_site.held, 4000 - LOG_BURST_LINES);
+	release();
+}
+
 /* Text that quotes a peer stays one line of printable characters and bounded in length. */
 static void text_cannot_forge_lines(void)
 {
@@ -223,4 +251,4 @@ static void journal_only_when_stderr_is_its_stream(void)
 }
 
 T_MAIN(T(plain_lines), T(errors_are_logged_and_returned), T(level_filters), T(level_names), T(call_site_is_limited),
-       T(text_cannot_forge_lines), T(journal_only_when_stderr_is_its_stream))
+       T(threads_share_the_limit), T(text_cannot_forge_lines), T(journal_only_when_stderr_is_its_stream))

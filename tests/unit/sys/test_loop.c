@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #include "t.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
@@ -305,6 +306,86 @@ static void signal_is_a_callback(void)
 	rig_close(&x.rig);
 }
 
+/* One of several threads, with a loop and timers of its own. */
+struct worker {
+	struct loop *l;
+	struct timer *timer, *other;
+	pthread_t thread;
+	unsigned fired, turns, signals;
+	bool wants_signal, failed;
+};
+
+#define WORKERS 2
+#define FIRINGS 200
+
+static void work(void *arg)
+{
+	struct worker *w = arg;
+
+	if (!pthread_equal(pthread_self(), w->thread))
+		w->failed = true;
+	timer_set(w->other, mono_add(loop_now(w->l), DUR_SEC(60)));
+	if (++w->fired >= FIRINGS && (w->signals || !w->wants_signal))
+		loop_stop(w->l);
+	else
+		timer_set(w->timer, mono_add(loop_now(w->l), 50));
+}
+
+static void late(void *arg)
+{
+	struct worker *w = arg;
+
+	w->failed = true;
+	loop_stop(w->l);
+}
+
+static void count_worker_turn(void *arg)
+{
+	((struct worker *)arg)->turns++;
+}
+
+static void count_signal(int signo, void *arg)
+{
+	struct worker *w = arg;
+
+	w->failed = w->failed || signo != SIGUSR2 || !pthread_equal(pthread_self(), w->thread);
+	w->signals++;
+}
+
+static void *work_in_thread(void *arg)
+{
+	struct worker *w = arg;
+
+	w->thread = pthread_self();
+	w->l = loop_new();
+	w->timer = loop_timer(w->l, work, w);
+	w->other = loop_timer(w->l, late, w);
+	w->failed = loop_turn_end(w->l, count_worker_turn, w) < 0 ||
+		    (w->wants_signal && (loop_signal(w->l, SIGUSR2, count_signal, w) < 0 || raise(SIGUSR2) != 0));
+	timer_set(w->timer, (mono_t){ 0 });
+	if (loop_run(w->l) < 0)
+		w->failed = true;
+	loop_free(w->l);
+	return NULL;
+}
+
+/* Loops of several threads run side by side; a signal comes to the one that asked for it. */
+static void each_thread_has_its_loop(void)
+{
+	struct worker w[WORKERS] = { { .wants_signal = true } };
+	pthread_t thread[WORKERS];
+
+	for (int i = 0; i < WORKERS; i++)
+		EQ(pthread_create(&thread[i], NULL, work_in_thread, &w[i]), 0);
+	for (int i = 0; i < WORKERS; i++)
+		EQ(pthread_join(thread[i], NULL), 0);
+	for (int i = 0; i < WORKERS; i++) {
+		OK(!w[i].failed);
+		OK(w[i].fired >= FIRINGS && w[i].turns >= FIRINGS);
+		EQ(w[i].signals, w[i].wants_signal);
+	}
+}
+
 /* Without memory every constructor fails cleanly, and a timer once made never needs memory again. */
 static void out_of_memory_is_reported(void)
 {
@@ -339,4 +420,5 @@ static void out_of_memory_is_reported(void)
 
 T_MAIN(T(one_turn_has_one_now), T(timers_fire_once_in_deadline_order), T(passed_time_fires_in_next_turn),
        T(timers_may_be_freed_by_callbacks), T(hooks_end_each_turn_in_order), T(watch_is_level_triggered),
-       T(write_events_and_bad_descriptors), T(signal_is_a_callback), T(out_of_memory_is_reported))
+       T(write_events_and_bad_descriptors), T(signal_is_a_callback), T(each_thread_has_its_loop),
+       T(out_of_memory_is_reported))

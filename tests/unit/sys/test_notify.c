@@ -132,6 +132,34 @@ static void watchdog_is_pinged_by_the_loop(void)
 	manager_close(&m);
 }
 
+static bool ten_questions(void *arg)
+{
+	return *(unsigned *)arg >= 10;
+}
+
+static bool only_the_first_time(void *arg)
+{
+	return ++*(unsigned *)arg == 1;
+}
+
+/* A daemon of several loops decides: asked each time, pinged when it says so. */
+static void watchdog_asks_first(void)
+{
+	struct manager m;
+	unsigned asked = 0;
+
+	manager_open(&m);
+	setenv("WATCHDOG_USEC", "4000", 1);
+	notify_watchdog_if(only_the_first_time, &asked);
+	EQ(notify_watchdog(m.rig.l), 0);
+	OK(rig_run(&m.rig, ten_questions, &asked));
+	EQ_STR(next(&m), "WATCHDOG=1");
+	EQ_STR(next(&m), "");
+	notify_watchdog_if(NULL, NULL);
+	unsetenv("WATCHDOG_USEC");
+	manager_close(&m);
+}
+
 static void expect(int *bad, int got, int want)
 {
 	*bad += got != want;
@@ -204,4 +232,4 @@ static void exit_codes(void)
 }
 
 T_MAIN(T(messages_of_the_protocol), T(reloading_is_stamped_now), T(silent_without_a_manager),
-       T(watchdog_is_pinged_by_the_loop), T(inherited_descriptors_by_name), T(exit_codes))
+       T(watchdog_is_pinged_by_the_loop), T(watchdog_asks_first), T(inherited_descriptors_by_name), T(exit_codes))

@@ -2,6 +2,9 @@
 #include "t.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sys/sock.h"
@@ -76,4 +79,107 @@ static void listening(void)
 	close(fd);
 }
 
-T_MAIN(T(address_round_trip), T(other_families_have_no_address), T(listening))
+static void wait_for(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	EQ(poll(&p, 1, 2000), 1);
+}
+
+/* Several sockets may share an address when all of them say so; connecting from it is allowed, too. */
+static void shared_address(void)
+{
+	const struct addr lo = addr_v4(127, 0, 0, 1, 0);
+	struct addr at, peer, other;
+	int a = sock_listen_shared(&lo), b, c, far, near;
+
+	OK(a >= 0);
+	at = sock_local(a);
+	b = sock_listen_shared(&at);
+	OK(b >= 0);
+	EQ(sock_listen_tcp(&at), -EADDRINUSE);
+	far = sock_listen_tcp(&lo);
+	other = sock_local(far);
+	near = sock_connect_tcp(&at, &other);
+	OK(near >= 0);
+	wait_for(far, POLLIN);
+	c = sock_accept(far, &peer);
+	OK(c >= 0 && addr_eq(&peer, &at));
+	wait_for(near, POLLOUT);
+	EQ(sock_outcome(near), 0);
+	EQ(sock_accept(far, &peer), -EAGAIN);
+	close(a);
+	close(b);
+	close(c);
+	close(far);
+	close(near);
+}
+
+/* The outcome of connecting to nobody, and what a stream says about itself. */
+static void outcomes(void)
+{
+	struct addr nobody = addr_v4(127, 0, 0, 1, 0), peer;
+	const struct addr lo = nobody;
+	int fd = sock_listen_tcp(&lo), near, c;
+
+	nobody = sock_local(fd);
+	near = sock_connect_tcp(&lo, &nobody);
+	wait_for(fd, POLLIN);
+	c = sock_accept(fd, &peer);
+	EQ(sock_peek(near), -EAGAIN);
+	EQ(write(c, "x", 1), 1);
+	wait_for(near, POLLIN);
+	EQ(sock_peek(near), 1);
+	EQ(sock_peek(near), 1);
+	sock_end(near);
+	wait_for(c, POLLIN);
+	EQ(sock_peek(c), 0);
+	close(c);
+	close(near);
+	close(fd);
+	near = sock_connect_tcp(&lo, &nobody);
+	if (near >= 0) {
+		wait_for(near, POLLOUT);
+		EQ(sock_outcome(near), -ECONNREFUSED);
+		close(near);
+	} else {
+		EQ(near, -ECONNREFUSED);
+	}
+}
+
+/* A socket file has the mode that was asked for; one that nobody answers on is replaced, another is not. */
+static void unix_sockets(void)
+{
+	char dir[] = "/tmp/test_sock.XXXXXX", path[64], longer[200];
+	struct addr peer;
+	struct stat st;
+	int fd, c, again;
+
+	OK(mkdtemp(dir) != NULL);
+	snprintf(path, sizeof(path), "%s/s", dir);
+	fd = sock_listen_unix(path, 0620);
+	OK(fd >= 0);
+	EQ(stat(path, &st), 0);
+	EQ(st.st_mode & 0777, 0620);
+	c = sock_connect_unix(path);
+	OK(c >= 0);
+	again = sock_accept(fd, &peer);
+	OK(again >= 0 && addr_is_unset(&peer));
+	close(again);
+	close(c);
+	EQ(sock_listen_unix(path, 0600), -EADDRINUSE);
+	close(fd);
+	EQ(sock_connect_unix(path), -ECONNREFUSED);
+	fd = sock_listen_unix(path, 0600);
+	OK(fd >= 0);
+	close(fd);
+	unlink(path);
+	EQ(sock_connect_unix(path), -ENOENT);
+	EQ(sock_listen_unix(dir, 0600), -EADDRINUSE); /* no socket */
+	memset(longer, 'x', sizeof(longer));
+	longer[sizeof(longer) - 1] = '\0';
+	EQ(sock_listen_unix(longer, 0600), -ENAMETOOLONG);
+	rmdir(dir);
+}
+
+T_MAIN(T(address_round_trip), T(other_families_have_no_address), T(listening), T(shared_address), T(outcomes), T(unix_sockets))

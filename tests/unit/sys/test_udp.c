@@ -1,158 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-/*
- * Real sockets on 127/8 and ::1 only; every wait is a bounded poll(). Errors that no loopback route gives come
- * from a double of sendmmsg below, which plays a script and otherwise asks the kernel. GSO is required: every
- * kernel this suite supports has it.
- */
-#include "t.h"
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/udp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include "sys/udp.h"
-
-#define WAIT_MS 3000
-#define MANY 1100
-
-/* What the next calls of sendmmsg do: > 0 send at most so many, < 0 fail with -errno. 0 ends the script. */
-static const int *script;
-static int calls;
-
-int sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
-{
-	calls++;
-	if (script && *script) {
-		int step = *script++;
-
-		if (step < 0) {
-			errno = -step;
-			return -1;
-		}
-		n = (unsigned)step < n ? (unsigned)step : n;
-	}
-	return (int)syscall(SYS_sendmmsg, fd, m, n, flags);
-}
-
-/* A box with memory, sending from `u`. */
-struct box {
-	struct outbox ob;
-	struct out_msg msg[64];
-	uint8_t mem[64 * OUTBOX_DGRAM_MAX];
-};
-
-static struct box box;
-static struct dgram got[MANY + UDP_RX_DGRAMS];
-static uint8_t copy[MANY][OUTBOX_DGRAM_MAX]; /* got[i].p[] outlives udp_recv only here */
-
-static void box_full(struct outbox *ob)
-{
-	udp_send(ob->owner, ob);
-}
-
-static void box_init(struct udp *from)
-{
-	outbox_init(&box.ob, box.msg, ARRAY_LEN(box.msg), box.mem, sizeof(box.mem), box_full, from);
-}
-
-/* Datagram number k of n bytes: its number, then bytes that differ at each place. n >= 2. */
-static void put(const struct path *path, unsigned k, size_t n)
-{
-	uint8_t *p = outbox_reserve(&box.ob, n);
-
-	put_be16(p, (uint16_t)k);
-	for (size_t i = 2; i < n; i++)
-		p[i] = (uint8_t)(k * 7 + i);
-	outbox_commit(&box.ob, path, n);
-}
-
-static bool intact(const struct dgram *d, unsigned k, size_t n)
-{
-	if (d->n != n || be16_at(d->p) != k)
-		return false;
-	for (size_t i = 2; i < n; i++)
-		if (d->p[i] != (uint8_t)(k * 7 + i))
-			return false;
-	return true;
-}
-
-/* Receives until `want` datagrams are there; copies them, so that they stay valid. */
-static size_t take(struct udp *u, size_t want)
-{
-	struct pollfd p = { .fd = u->fd, .events = POLLIN };
-	size_t n = 0;
-
-	while (n < want) {
-		int r = udp_recv(u, got + n);
-
-		for (int i = 0; i < r; i++, n++) {
-			if (n < MANY) {
-				memcpy(copy[n], got[n].p, got[n].n);
-				got[n].p = copy[n];
-			}
-		}
-		if (r < 0 || (r == 0 && poll(&p, 1, WAIT_MS) != 1))
-			break;
-	}
-	return n;
-}
-
-static struct addr text(const char *s)
-{
-	struct addr a = { 0 };
-
-	EQ(addr_parse(span_str(s), &a), 0);
-	return a;
-}
-
-static bool open_at(struct udp *u, const char *at, bool no_gso, bool no_gro)
-{
-	struct udp_conf c = { .bind = text(at), .rcvbuf = 4u << 20, .no_gso = no_gso, .no_gro = no_gro };
-
-	return udp_open(u, &c) == 0;
-}
-
-static bool open_pair(struct udp *a, struct udp *b)
-{
-	return open_at(a, "127.0.0.1", false, false) && open_at(b, "127.0.0.1", false, false);
-}
-
-static bool have_v6(void)
-{
-	CLEANUP(udp_close) struct udp u = { .fd = -1 };
-	struct udp_conf c = { .bind = text("::1") };
-
-	if (udp_open(&u, &c) == 0)
-		return true;
-	printf("# skipped: no IPv6 on this machine\n");
-	return false;
-}
-
-static struct addr with_port(const char *ip, const struct udp *u)
-{
-	struct addr a = text(ip);
-
-	a.port = u->local.port;
-	return a;
-}
-
-/* Two messages, so that the source address stands with and without UDP_SEGMENT beside it. */
-static void exchange(struct udp *from, struct udp *to, const struct path *path)
-{
-	box_init(from);
-	for (unsigned k = 0; k < 3; k++)
-		put(path, k, k < 2 ? 100 : 200);
-	udp_send(from, &box.ob);
-	EQ(take(to, 3), 3);
-	for (unsigned k = 0; k < 3; k++)
-		OK(intact(&got[k], k, k < 2 ? 100 : 200));
-}
+/* Opening and receiving; sockets that share a memory. */
+#include "udp_rig.h"
 
 /* The local address of a datagram is the one it was sent to, and an answer along the same path comes from it. */
 static void local_address_is_real_in_both_directions(void)
@@ -169,7 +17,7 @@ static void local_address_is_real_in_both_directions(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		CLEANUP(udp_close) struct udp server = { .fd = -1 }, client = { .fd = -1 };
+		CLEANUP(shut) struct udp server = { .fd = -1 }, client = { .fd = -1 };
 		struct addr to = text(rows[i].to);
 		struct path path = { 0 };
 
@@ -206,7 +54,7 @@ static void ecn_is_the_low_two_bits(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		CLEANUP(udp_close) struct udp server = { .fd = -1 }, client = { .fd = -1 };
+		CLEANUP(shut) struct udp server = { .fd = -1 }, client = { .fd = -1 };
 		struct path path = { 0 };
 
 		t_row = rows[i].row;
@@ -247,7 +95,7 @@ static void trains_arrive_in_order_and_intact(void)
 	} run[] = { { 70, 1200 }, { 1, 7 }, { 1, 2048 }, { 76, 150 } };
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		CLEANUP(udp_close) struct udp server = { .fd = -1 }, client = { .fd = -1 };
+		CLEANUP(shut) struct udp server = { .fd = -1 }, client = { .fd = -1 };
 		struct path path = { 0 };
 		unsigned k = 0;
 
@@ -263,193 +111,23 @@ static void trains_arrive_in_order_and_intact(void)
 				put(&path, k++, run[j].n);
 		udp_send(&client, &box.ob);
 		EQ(box.ob.n, 0);
-		EQ(client.sent_dgrams, 148);
-		EQ(client.sent_msgs, rows[i].msgs);
+		EQ(stats(&client)->sent_dgrams, 148);
+		EQ(stats(&client)->sent_msgs, rows[i].msgs);
 		EQ(take(&server, 148), 148);
 		k = 0;
 		for (size_t j = 0; j < ARRAY_LEN(run); j++)
 			for (unsigned c = 0; c < run[j].count; c++, k++)
 				OK(intact(&got[k], k, run[j].n));
-		EQ(server.recv_dgrams, 148);
+		EQ(stats(&server)->recv_dgrams, 148);
 		if (!rows[i].no_gro)
-			EQ(server.recv_msgs, client.sent_msgs);
-	}
-}
-
-/* A kernel that refuses the GSO form of a message (here: no checksums, a small MTU) still gets every datagram. */
-static void refused_gso_goes_out_one_by_one(void)
-{
-	const struct {
-		const char *row, *ip;
-		int level, name, value;
-	} rows[] = {
-		{ "no checksums: ", "127.0.0.1", SOL_SOCKET, SO_NO_CHECK, 1 },
-		{ "MTU: ", "::1", IPPROTO_IPV6, IPV6_MTU, 1280 },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		CLEANUP(udp_close) struct udp server = { .fd = -1 }, client = { .fd = -1 };
-		struct path path = { 0 };
-
-		t_row = rows[i].row;
-		if (i == 1 && !have_v6())
-			continue;
-		OK(open_at(&server, rows[i].ip, false, false) && open_at(&client, rows[i].ip, false, false));
-		EQ(setsockopt(client.fd, rows[i].level, rows[i].name, &rows[i].value, sizeof(int)), 0);
-		path.remote = server.local;
-		box_init(&client);
-		for (unsigned k = 0; k < 9; k++)
-			put(&path, k, k < 8 ? 1400 : 33);
-		put(&path, 9, 1400);
-		udp_send(&client, &box.ob);
-		EQ(take(&server, 10), 10);
-		for (unsigned k = 0; k < 10; k++)
-			OK(intact(&got[k], k, k == 8 ? 33 : 1400));
-		EQ(client.gso_refused, 1);
-		EQ(client.sent_dgrams, 10);
-		OK(client.gso);
-	}
-}
-
-/*
- * Each row sends a message of 3 datagrams, one of 1 and one of 4, all to the same receiver; `keep` has a bit
- * for each datagram that must arrive.
- */
-static const struct {
-	const char *row;
-	int script[8];
-	unsigned keep;
-	bool gso;
-	enum udp_err kind;
-	uint64_t failed, refused;
-} error_rows[] = {
-	{ "fine: ", { 0 }, 0xff, true, UDP_ERR_OTHER, 0, 0 },
-	{ "partial: ", { 1, 1, 1 }, 0xff, true, UDP_ERR_OTHER, 0, 0 },
-	{ "full: ", { -EAGAIN }, 0xf8, true, UDP_ERR_FULL, 3, 0 },
-	{ "no memory: ", { 2, -ENOBUFS }, 0x0f, true, UDP_ERR_FULL, 4, 0 },
-	{ "all full: ", { -EAGAIN, -EAGAIN, -EAGAIN }, 0, true, UDP_ERR_FULL, 8, 0 },
-	{ "pending error: ", { -ECONNREFUSED }, 0xff, true, UDP_ERR_HOST_UNREACHABLE, 0, 0 },
-	{ "pending, later: ", { 1, -EHOSTUNREACH }, 0xff, true, UDP_ERR_HOST_UNREACHABLE, 0, 0 },
-	{ "each pending: ", { -ECONNREFUSED, 1, -ECONNREFUSED, 1, -ECONNREFUSED }, 0xff, true,
-	  UDP_ERR_HOST_UNREACHABLE, 0, 0 },
-	{ "host: ", { -EHOSTUNREACH, -EHOSTUNREACH }, 0xf8, true, UDP_ERR_HOST_UNREACHABLE, 3, 0 },
-	{ "network: ", { 1, -ENETUNREACH, -ENETUNREACH }, 0xf7, true, UDP_ERR_NETWORK_UNREACHABLE, 1, 0 },
-	{ "firewall: ", { 2, -EPERM, -EPERM }, 0x0f, true, UDP_ERR_PERM, 4, 0 },
-	{ "EINVAL of one: ", { 1, -EINVAL, -EINVAL }, 0xf7, true, UDP_ERR_OTHER, 1, 0 },
-	{ "GSO, this message: ", { -EINVAL }, 0xff, true, UDP_ERR_OTHER, 0, 1 },
-	{ "GSO, new kernels: ", { 2, -EMSGSIZE }, 0xff, true, UDP_ERR_OTHER, 0, 1 },
-	{ "GSO, for good: ", { -EIO }, 0xff, false, UDP_ERR_OTHER, 0, 1 },
-	{ "GSO after pending: ", { -ECONNREFUSED, -EIO, -ECONNREFUSED }, 0xff, false, UDP_ERR_OTHER, 0, 1 },
-	{ "full while split: ", { -EIO, 1, -EAGAIN }, 0xfd, false, UDP_ERR_FULL, 1, 1 },
-	{ "not the GSO: ", { -EINVAL, -EINVAL, -EINVAL, 1, -EINVAL, -EINVAL }, 0xfa, true, UDP_ERR_OTHER, 2, 1 },
-};
-
-static void every_error_costs_only_its_own_datagrams(void)
-{
-	for (size_t i = 0; i < ARRAY_LEN(error_rows); i++) {
-		CLEANUP(udp_close) struct udp server = { .fd = -1 }, client = { .fd = -1 };
-		struct path path = { 0 };
-		unsigned keep = 0;
-		size_t n;
-
-		t_row = error_rows[i].row;
-		OK(open_pair(&server, &client));
-		OK(client.gso);
-		path.remote = server.local;
-		box_init(&client);
-		for (unsigned k = 0; k < 8; k++)
-			put(&path, k, k < 2 ? 100 : k == 2 ? 50 : k == 3 ? 200 : k < 7 ? 300 : 10);
-		EQ(box.ob.n, 3);
-		script = error_rows[i].script;
-		udp_send(&client, &box.ob);
-		EQ(*script, 0);
-		script = NULL;
-		n = take(&server, 8 - (size_t)error_rows[i].failed);
-		for (size_t k = 0; k < n; k++) {
-			OK(k == 0 || be16_at(got[k].p) > be16_at(got[k - 1].p));
-			keep |= 1u << be16_at(got[k].p);
-		}
-		EQ(keep, error_rows[i].keep);
-		EQ(client.failed[error_rows[i].kind], error_rows[i].failed);
-		EQ(client.sent_dgrams, 8 - error_rows[i].failed);
-		EQ(client.gso_refused, error_rows[i].refused);
-		EQ(client.gso, error_rows[i].gso);
-	}
-}
-
-/* After the fallback, a batch is plain sendmmsg: as many datagrams per call as there are slots. */
-static void fallback_keeps_batching(void)
-{
-	static const int refuse[] = { -EIO, 0 };
-	CLEANUP(udp_close) struct udp server = { .fd = -1 }, client = { .fd = -1 };
-	struct path path = { 0 };
-
-	OK(open_pair(&server, &client));
-	OK(client.gso);
-	path.remote = server.local;
-	box_init(&client);
-	for (unsigned k = 0; k < 200; k++) {
-		if (k == 100) {
-			script = refuse;
-			udp_send(&client, &box.ob);
-			script = NULL;
-			OK(!client.gso);
-			calls = 0;
-		}
-		put(&path, k, 600);
-	}
-	udp_send(&client, &box.ob);
-	EQ(calls, 2);
-	EQ(take(&server, 200), 200);
-	for (unsigned k = 0; k < 200; k++)
-		OK(intact(&got[k], k, 600));
-}
-
-/* Kinds of failure that the kernel itself gives without a packet leaving this machine. */
-static void failed_sends_are_counted_by_kind(void)
-{
-	const struct {
-		const char *row, *bind, *remote, *local;
-		enum udp_err kind;
-	} rows[] = {
-		{ "v6 from v4: ", "127.0.0.1", "[::1]:9", NULL, UDP_ERR_NETWORK_UNREACHABLE },
-		{ "v4 from v6 only: ", "::1", "127.0.0.1:9", NULL, UDP_ERR_NETWORK_UNREACHABLE },
-		{ "no port: ", "127.0.0.1", "127.0.0.1", NULL, UDP_ERR_DEST_REQUIRED },
-		{ "broadcast: ", "127.0.0.1", "127.255.255.255:9", NULL, UDP_ERR_PERM },
-		{ "not our address: ", "::1", "[::1]:9", "::2", UDP_ERR_OTHER },
-		{ "families differ: ", "::", "[::1]:9", "127.0.0.1", UDP_ERR_OTHER },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		CLEANUP(udp_close) struct udp server = { .fd = -1 }, client = { .fd = -1 };
-		struct path bad = { .remote = text(rows[i].remote) }, good = { 0 };
-
-		t_row = rows[i].row;
-		if (rows[i].bind[0] == ':' && !have_v6())
-			continue;
-		if (rows[i].local)
-			bad.local = text(rows[i].local);
-		OK(open_at(&client, rows[i].bind, false, false));
-		OK(open_at(&server, client.v6 ? "::1" : "127.0.0.1", false, false));
-		good.remote = server.local;
-		box_init(&client);
-		put(&bad, 0, 100);
-		put(&bad, 1, 100);
-		put(&good, 2, 100);
-		put(&bad, 3, 100);
-		udp_send(&client, &box.ob);
-		EQ(take(&server, 1), 1);
-		EQ(be16_at(got[0].p), 2);
-		EQ(client.failed[rows[i].kind], 3);
-		EQ(client.sent_dgrams, 1);
-		OK(client.gso);
+			EQ(stats(&server)->recv_msgs, stats(&client)->sent_msgs);
 	}
 }
 
 /* An ICMP error that waits on a connected socket belongs to an old datagram: neither direction may suffer. */
 static void pending_icmp_error_loses_nothing(void)
 {
-	CLEANUP(udp_close) struct udp closed = { .fd = -1 }, server = { .fd = -1 }, client = { .fd = -1 };
+	CLEANUP(shut) struct udp closed = { .fd = -1 }, server = { .fd = -1 }, client = { .fd = -1 };
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct pollfd p = { .events = POLLERR };
 	struct path path = { 0 };
@@ -468,8 +146,8 @@ static void pending_icmp_error_loses_nothing(void)
 		put(&path, k, 100);
 	udp_send(&client, &box.ob);
 	EQ(take(&server, 5), 5);
-	EQ(client.sent_dgrams, 5);
-	EQ(client.failed[UDP_ERR_HOST_UNREACHABLE], 0);
+	EQ(stats(&client)->sent_dgrams, 5);
+	EQ(stats(&client)->failed[UDP_ERR_HOST_UNREACHABLE], 0);
 
 	EQ(send(client.fd, "x", 1, 0), 1);
 	EQ(poll(&p, 1, WAIT_MS), 1);
@@ -484,7 +162,7 @@ static void pending_icmp_error_loses_nothing(void)
 static void remainder_waits_for_the_next_call(void)
 {
 	static const int want[] = { 256, 256, 256, 9 };
-	CLEANUP(udp_close) struct udp server = { .fd = -1 }, client = { .fd = -1 }, marker = { .fd = -1 };
+	CLEANUP(shut) struct udp server = { .fd = -1 }, client = { .fd = -1 }, marker = { .fd = -1 };
 	struct path path = { 0 }, last = { 0 };
 	struct pollfd p;
 	unsigned k = 0;
@@ -508,7 +186,7 @@ static void remainder_waits_for_the_next_call(void)
 		EQ(udp_recv(&server, got), want[i]);
 		for (int j = 0; j < want[i]; j++, k++)
 			OK(intact(&got[j], k, k >= 30 && k < 60 ? 41 : 40));
-		EQ(server.recv_calls, 1);
+		EQ(stats(&server)->recv_calls, 1);
 		EQ(poll(&p, 1, 0), 0);
 	}
 	EQ(udp_recv(&server, got), 0);
@@ -545,7 +223,7 @@ static void oversize_is_dropped_and_counted(void)
 
 	for (int no_gro = 0; no_gro < 2; no_gro++) {
 		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-			CLEANUP(udp_close) struct udp server = { .fd = -1 };
+			CLEANUP(shut) struct udp server = { .fd = -1 };
 			size_t want = rows[i].want == 9999 ? 1 : 2;
 
 			t_row = rows[i].row;
@@ -556,7 +234,7 @@ static void oversize_is_dropped_and_counted(void)
 			if (want == 2)
 				EQ(got[0].n, rows[i].want);
 			EQ(got[want - 1].n, 3);
-			EQ(server.truncated, rows[i].truncated);
+			EQ(stats(&server)->truncated, rows[i].truncated);
 		}
 	}
 }
@@ -564,22 +242,166 @@ static void oversize_is_dropped_and_counted(void)
 /* Two workers share a port only when both ask for it; a socket that failed to open is closed. */
 static void open_reports_errors_and_shares_ports(void)
 {
-	CLEANUP(udp_close) struct udp a = { .fd = -1 }, b = { .fd = -1 }, zero = { 0 };
+	CLEANUP(shut) struct udp a = { .fd = -1 }, b = { .fd = -1 }, zero = { 0 };
 	struct udp_conf c = { .bind = addr_v4(127, 0, 0, 1, 0), .reuseport = true };
 
-	EQ(udp_open(&a, &c), 0);
+	EQ(open_with(&a, &c), 0);
 	OK(a.local.port != 0);
 	OK(fcntl(a.fd, F_GETFL) & O_NONBLOCK);
 	OK(fcntl(a.fd, F_GETFD) & FD_CLOEXEC);
 	EQ(udp_recv(&a, got), 0);
 	c.bind.port = a.local.port;
 	c.reuseport = false;
-	EQ(udp_open(&b, &c), -EADDRINUSE);
+	EQ(udp_open(&b, a.mem, &c), -EADDRINUSE);
 	EQ(b.fd, -1);
+	b.mem = NULL;
 	c.reuseport = true;
-	EQ(udp_open(&b, &c), 0);
+	EQ(open_with(&b, &c), 0);
 	EQ(b.local.port, a.local.port);
-	OK(zero.rx == NULL);
+	OK(zero.mem == NULL);
+	c.connect = text("[2001:db8::1]:9");
+	c.bind.port = 0;
+	EQ(udp_open(&zero, a.mem, &c), -EAFNOSUPPORT);
+	EQ(zero.fd, -1);
+	zero.mem = NULL;
+}
+
+/* Sockets of both families take turns on one memory, one of them with a source address, the other without. */
+static void families_share_one_memory(void)
+{
+	CLEANUP(shut) struct udp v4 = { .fd = -1 }, far4 = { .fd = -1 }, far6 = { .fd = -1 };
+	CLEANUP(udp_close) struct udp v6 = { .fd = -1 };
+	const struct udp_conf c6 = { .bind = text("::") };
+	struct path p4 = { 0 }, p6 = { 0 };
+
+	if (!have_v6())
+		return;
+	OK(open_at(&v4, "127.0.0.1", false, false) && udp_open(&v6, v4.mem, &c6) == 0);
+	OK(open_at(&far4, "0.0.0.0", false, false) && open_at(&far6, "::1", false, false));
+	OK(v4.gso && v6.gso);
+	p4.remote = with_port("127.0.0.2", &far4);
+	p6.remote = far6.local;
+	for (unsigned turn = 0; turn < 3; turn++) {
+		struct out_msg *m = box.msg;
+
+		box_init(&v4);
+		for (unsigned k = 0; k < 3; k++)
+			put(&p4, k, 100);
+		for (unsigned k = 0; k < 3; k++)
+			put_pieces(&p6, k, 4, 200);
+		EQ(box.ob.n, 2);
+		udp_send_msgs(&v6, m + 1, 1);
+		udp_send_msgs(&v4, m, 1);
+		udp_send_msgs(&v6, m, 1); /* IPv4 by the dual-stack socket */
+		EQ(take(&far6, 3), 3);
+		for (unsigned k = 0; k < 3; k++)
+			OK(intact(&got[k], k, 200));
+		EQ(take(&far4, 6), 6);
+		EQ(got[5].path.remote.port, v6.local.port);
+		exchange(&far4, &v4, &got[0].path);
+		OK(addr_same_ip(&got[0].path.remote, &p4.remote));
+		exchange(&far6, &v6, &(struct path){ .remote = with_port("::1", &v6) });
+		OK(addr_eq(&got[0].path.remote, &far6.local));
+		p6.local = text("::1");
+		p6.local.port = 0;
+	}
+	EQ(stats(&v4)->sent_dgrams, 27);
+	EQ(stats(&v4)->recv_dgrams, 18);
+}
+
+/* What a closed socket left in the shared memory is not taken for another's; neither is what its owner did not fetch. */
+static void leftovers_stay_with_their_socket(void)
+{
+	for (int closing = 0; closing < 2; closing++) {
+		CLEANUP(shut) struct udp a = { .fd = -1 }, client = { .fd = -1 }, marker = { .fd = -1 };
+		CLEANUP(udp_close) struct udp b = { .fd = -1 };
+		const struct udp_conf c = { .bind = addr_v4(127, 0, 0, 1, 0), .rcvbuf = 4u << 20 };
+		struct path path = { 0 }, last = { 0 };
+
+		OK(open_pair(&a, &client) && open_at(&marker, "127.0.0.1", false, false));
+		EQ(udp_open(&b, a.mem, &c), 0);
+		box_init(&client);
+		path.remote = a.local;
+		for (unsigned i = 0; i < 5 * 64; i++)
+			put(&path, i, 40);
+		last.remote = marker.local;
+		put(&last, 0, 10);
+		udp_send(&client, &box.ob);
+		EQ(take(&marker, 1), 1);
+		EQ(udp_recv(&a, got), UDP_RX_DGRAMS);
+		if (closing)
+			udp_close(&a);
+		EQ(udp_recv(&b, got), 0);
+		path.remote = b.local;
+		put(&path, 7, 50);
+		udp_send(&client, &box.ob);
+		EQ(take(&b, 1), 1);
+		OK(intact(&got[0], 7, 50));
+		if (!closing)
+			EQ(udp_recv(&a, got), 0);
+	}
+}
+
+/* A socket bound to one address asks for nothing per datagram and says nothing about its source. */
+static void one_local_has_no_packet_info(void)
+{
+	const struct {
+		const char *row, *ip;
+		int level, name;
+	} rows[] = {
+		{ "v4: ", "127.0.0.3", IPPROTO_IP, IP_PKTINFO },
+		{ "v6: ", "::1", IPPROTO_IPV6, IPV6_RECVPKTINFO },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		CLEANUP(shut) struct udp relay = { .fd = -1 }, peer = { .fd = -1 };
+		struct udp_conf c = { .bind = text(rows[i].ip), .one_local = true };
+		struct path path;
+
+		t_row = rows[i].row;
+		if (i == 1 && !have_v6())
+			continue;
+		EQ(open_with(&relay, &c), 0);
+		OK(open_at(&peer, rows[i].ip, false, false));
+		EQ(option_of(&relay, rows[i].level, rows[i].name), 0);
+		exchange(&peer, &relay, &(struct path){ .remote = relay.local });
+		path = got[0].path;
+		OK(addr_is_unset(&path.local));
+		OK(addr_eq(&path.remote, &peer.local));
+		exchange(&relay, &peer, &path);
+		OK(addr_eq(&got[0].path.remote, &relay.local));
+	}
+}
+
+/* In a group that shares a port, the connected socket gets all of its peer's datagrams and none of another's. */
+static void connected_socket_is_preferred_in_its_group(void)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		CLEANUP(shut) struct udp group = { .fd = -1 }, own = { .fd = -1 };
+		const char *ip = v6 ? "::1" : "127.0.0.1";
+		struct udp_conf c = { .bind = text(ip), .reuseport = true };
+
+		t_row = ip;
+		if (v6 && !have_v6())
+			continue;
+		EQ(open_with(&group, &c), 0);
+		c.bind = group.local;
+		for (unsigned i = 0; i < 8; i++) {
+			CLEANUP(shut) struct udp peer = { .fd = -1 }, other = { .fd = -1 };
+			const struct path path = { .remote = group.local };
+
+			OK(open_at(&peer, ip, false, false) && open_at(&other, ip, false, false));
+			c.connect = peer.local;
+			EQ(open_with(&own, &c), 0);
+			exchange(&peer, &own, &path);
+			exchange(&other, &group, &path);
+			exchange(&own, &peer, &(struct path){ .remote = peer.local });
+			EQ(udp_recv(&own, got), 0);
+			EQ(udp_recv(&group, got), 0);
+			shut(&own);
+			own.mem = NULL;
+		}
+	}
 }
 
 /* The labels are part of the metrics: a kind without one would vanish. */
@@ -592,8 +414,8 @@ static void every_kind_has_a_label(void)
 }
 
 T_MAIN(T(local_address_is_real_in_both_directions), T(ecn_is_the_low_two_bits),
-       T(trains_arrive_in_order_and_intact), T(refused_gso_goes_out_one_by_one),
-       T(every_error_costs_only_its_own_datagrams), T(fallback_keeps_batching),
-       T(failed_sends_are_counted_by_kind), T(pending_icmp_error_loses_nothing),
+       T(trains_arrive_in_order_and_intact), T(pending_icmp_error_loses_nothing),
        T(remainder_waits_for_the_next_call), T(oversize_is_dropped_and_counted),
-       T(open_reports_errors_and_shares_ports), T(every_kind_has_a_label))
+       T(open_reports_errors_and_shares_ports), T(families_share_one_memory),
+       T(leftovers_stay_with_their_socket), T(one_local_has_no_packet_info),
+       T(connected_socket_is_preferred_in_its_group), T(every_kind_has_a_label))
