@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: AGPL-3.0-only
 #
-# A whole node on this machine: hub, sfud and front, each with a log in build/demo. As root the three run as nobody.
+# A whole node on this machine: hub, sfud, turnd and front, each with a log in build/demo. As root they run as nobody.
 # What they write, sockets included, is in a short directory under /tmp, because a Unix socket's path is limited and
 # nobody may not enter every home directory.
 
@@ -12,6 +12,10 @@ MEDIA_PORT=${EDGE_MEDIA_PORT:-7878}
 SIGNAL_PORT=${EDGE_SIGNAL_PORT:-8920}
 HUB_PORT=${EDGE_HUB_PORT:-8930}
 METRICS_PORT=${EDGE_METRICS_PORT:-9317}
+TURN_PORT=${EDGE_TURN_PORT:-3478}
+TURN_TLS_PORT=${EDGE_TURN_TLS_PORT:-5349}
+TURN_METRICS_PORT=${EDGE_TURN_METRICS_PORT:-9318}
+TURNS_NAME=turns.localhost     # browsers know by themselves that this is here
 URL=https://localhost:$HTTPS_PORT/
 STARTED=()                     # NAME/PID/START-TIME, in the order of starting
 USER_SWITCH=()
@@ -94,6 +98,11 @@ free_ports() {
     free_port tcp "$SIGNAL_PORT" EDGE_SIGNAL_PORT
     free_port tcp "$METRICS_PORT" EDGE_METRICS_PORT
     free_port udp "$MEDIA_PORT" EDGE_MEDIA_PORT
+    free_port udp "$TURN_PORT" EDGE_TURN_PORT
+    free_port tcp "$TURN_PORT" EDGE_TURN_PORT
+    free_port udp "$TURN_TLS_PORT" EDGE_TURN_TLS_PORT
+    free_port tcp "$TURN_TLS_PORT" EDGE_TURN_TLS_PORT
+    free_port tcp "$TURN_METRICS_PORT" EDGE_TURN_METRICS_PORT
 }
 
 # The address that others in the LAN reach this machine by; a look-up in the routing table, nothing is sent.
@@ -102,7 +111,7 @@ primary_address() {
 }
 
 make_certificate() {
-    local names="DNS:localhost,IP:127.0.0.1,IP:::1${1:+,IP:$1}"
+    local names="DNS:localhost,DNS:$TURNS_NAME,IP:127.0.0.1,IP:::1${1:+,IP:$1}"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost \
         -addext "subjectAltName=$names" -keyout "$STATE/tls/privkey.pem" -out "$STATE/tls/fullchain.pem"
 }
@@ -128,6 +137,36 @@ Socket=$STATE/run/sfud
 CONF
 }
 
+# Peers on this machine are otherwise out of bounds for a relay; sfud is one. Pages that ask the hub within one second
+# have one username, so that the quota of a user is for all of them.
+write_turnd_conf() {
+    cat > "$STATE/turnd.conf" <<CONF
+[Server]
+Listen=0.0.0.0:$TURN_PORT
+ListenTls=0.0.0.0:$TURN_TLS_PORT
+TurnsSocket=$STATE/run/turns.sock
+CoverSocket=$STATE/run/cover.sock
+CoverH2Socket=$STATE/run/cover-h2.sock
+RelayAddress=$TURN_HOST
+Realm=localhost
+SecretFile=$STATE/turn-secret
+Certificate=$STATE/tls/fullchain.pem
+PrivateKey=$STATE/tls/privkey.pem
+
+[Policy]
+AllowPeer=127.0.0.1
+AllowPeer=$TURN_HOST
+UserQuota=250
+
+[Metrics]
+Bind=127.0.0.1
+Port=$TURN_METRICS_PORT
+
+[Control]
+Socket=$STATE/run/turnd
+CONF
+}
+
 # The state directory and all that is in it belong to the user the parts run as.
 prepare() {
     local address
@@ -138,12 +177,16 @@ prepare() {
     mkdir "$STATE"/{run,log,tmp,acme,tls}
     (umask 077 && openssl rand -hex 32 > "$STATE/secret")
     cp -p "$STATE/secret" "$DEMO/secret"
+    (umask 077 && openssl rand -hex 32 > "$STATE/turn-secret")
+    TURN_HOST=${address:-127.0.0.1}
     write_sfud_conf "$address"
+    write_turnd_conf
     step "certificate for localhost${address:+ and $address}" "$DEMO/certificate.log" make_certificate "$address" ||
         die "openssl made no certificate" "its message is above"
     step "front's configuration" "$DEMO/render.log" daemons/front/render.sh -o "$STATE/nginx.conf" PREFIX="$STATE" \
         HTTP_PORT="$HTTP_PORT" HTTPS_PORT="$HTTPS_PORT" UPSTREAM="127.0.0.1:$HUB_PORT" SFUD="127.0.0.1:$SIGNAL_PORT" \
-        ERROR_LOG=stderr || die "the front's configuration cannot be rendered" "its message names the value"
+        TURNS_NAME="$TURNS_NAME" ERROR_LOG=stderr ||
+        die "the front's configuration cannot be rendered" "its message names the value"
     if [ "$(id -u)" -eq 0 ]; then
         chown -R nobody:nogroup "$STATE"
         USER_SWITCH=(setpriv --reuid=nobody --regid=nogroup --clear-groups --bounding-set=-all --no-new-privs)
@@ -160,6 +203,15 @@ as_nobody() {
 
 ask() {
     curl --fail --silent --noproxy '*' --insecure --max-time 2 "$@"
+}
+
+# A STUN Binding request that gets a success response: bytes as in RFC 8489 5, without a line end, which would split them.
+turnd_answers() {
+    local answer
+    answer=$({
+        printf '\x00\x01\x00\x00\x21\x12\xa4\x42edge-ready-1' >&3 &&
+            timeout 1 head -c 2 <&3 | od -An -tx1
+    } 3<> "/dev/udp/$TURN_HOST/$TURN_PORT") && [ "$answer" = " 01 01" ]
 }
 
 # sfud behind the front answers an upgrade somehow; 502 and 504 are the front's own words that it does not
@@ -191,16 +243,19 @@ demo_start() {
     prepare
     local switch=("${USER_SWITCH[@]}")
     if ! as_nobody "$ROOT/tests/central/hub.py" "$ROOT/build/daemons/sfud/sfud"; then
-        say "user nobody may not enter $ROOT: hub and sfud run as $(id -un)"
+        say "user nobody may not enter $ROOT: hub, sfud and turnd run as $(id -un)"
         switch=()
     fi
     ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
 
-    start hub "${switch[@]}" "$PYTHON" "$ROOT/tests/central/hub.py" --listen "127.0.0.1:$HUB_PORT" --secret-file "$STATE/secret"
+    start hub "${switch[@]}" "$PYTHON" "$ROOT/tests/central/hub.py" --listen "127.0.0.1:$HUB_PORT" --secret-file "$STATE/secret" \
+        --turn-secret-file "$STATE/turn-secret" --turn "$TURN_HOST:$TURN_PORT" --turns "$TURNS_NAME:$HTTPS_PORT"
     start sfud "${switch[@]}" "$ROOT/build/daemons/sfud/sfud" -c "$STATE/sfud.conf"
+    start turnd "${switch[@]}" "$ROOT/build/daemons/turnd/turnd" -c "$STATE/turnd.conf"
     start front "${USER_SWITCH[@]}" "$(command -v nginx)" -p "$STATE" -c "$STATE/nginx.conf" -e stderr -g 'daemon off;'
     until_answers hub "hub" ask "http://127.0.0.1:$HUB_PORT/api/health"
     until_answers sfud "sfud" ask "http://127.0.0.1:$METRICS_PORT/metrics"
+    until_answers turnd "turnd" turnd_answers
     until_answers front "front, hub behind it" ask "${URL}api/health"
     until_answers front "front, sfud behind it" sfud_behind_front
     write_env
@@ -218,6 +273,7 @@ demo_is_running() {
 
 write_env() {
     local entry name pid
+    (umask 077 && : > $DEMO/demo.env.new)    # it holds a secret
     {
         echo "EDGE_URL=$URL"
         for entry in "${STARTED[@]}"; do
@@ -230,6 +286,14 @@ write_env() {
         echo "EDGE_METRICS_URL=http://127.0.0.1:$METRICS_PORT/metrics"
         echo "EDGE_CONTROL_SOCKET=$STATE/run/sfud"
         echo "EDGE_ACCESS_LOG=$STATE/log/access.log"
+        echo "TURN_HOST=$TURN_HOST"
+        echo "TURN_PORT=$TURN_PORT"
+        echo "TURN_TLS_PORT=$TURN_TLS_PORT"
+        echo "TURN_SECRET=$(cat "$STATE/turn-secret")"
+        echo "TURNS_NAME=$TURNS_NAME"
+        echo "TURNS_PORT=$HTTPS_PORT"
+        echo "EDGE_TURN_METRICS_URL=http://127.0.0.1:$TURN_METRICS_PORT/metrics"
+        echo "EDGE_TURN_CONTROL_SOCKET=$STATE/run/turnd"
     } > $DEMO/demo.env.new
     mv $DEMO/demo.env.new $DEMO/demo.env
 }

@@ -9,8 +9,10 @@ packages_of() {
         build) echo "gcc libc6-dev meson ninja-build pkgconf libssl-dev libevent-dev libsystemd-dev libwslay-dev" ;;
         demo)  echo "nginx libnginx-mod-stream openssl curl iproute2 procps python3 python3-aiohttp" ;;
         oracle) echo "libsrtp2-dev" ;;    # other people's code that unit tests compare ours with
+        bench) echo "coturn python3" ;;   # other people's servers that benches compare ours with
+        turn) echo "coturn python3-aiortc openssl iproute2 curl" ;;    # other people's clients of turnd
         test)  echo "clang binutils universal-ctags nghttp2-client systemd python3" ;;
-        browser) echo "node?nodejs npm?npm chromium firefox-esr" ;;
+        browser) echo "node?nodejs npm?npm chromium firefox-esr certutil?libnss3-tools" ;;
         other_debian) echo "debootstrap" ;;
         *) die "packages_of: there is no group $1" ;;
     esac
@@ -44,6 +46,7 @@ want_packages() {
         return
     fi
     is_installed nginx || nginx_was_here=no
+    [[ " ${missing[*]} " != *" coturn "* ]] || keep_coturn_down
     say "installing: ${missing[*]}"
     step "package lists" build/logs/apt-update.log apt_get update ||
         die "apt-get update failed" "check this machine's network and /etc/apt/sources.list, then try again"
@@ -66,4 +69,10 @@ stop_stock_nginx() {
     elif [ -s /run/nginx.pid ]; then
         kill -QUIT "$(cat /run/nginx.pid)" 2>/dev/null || true
     fi
+}
+
+# Debian's coturn package starts a relay that is open to the network. We install it for its programs only: its service is
+# masked before it is there. Without systemd it starts nothing (/etc/default/coturn).
+keep_coturn_down() {
+    [ ! -d /run/systemd/system ] || systemctl --quiet mask coturn.service || true
 }

@@ -21,6 +21,7 @@ from public_api import PublicApi
 from replies import error_middleware, secure_headers
 from room_token import TokenMint, read_secret
 from roster import Roster
+from turn_credentials import TurnCredentials, urls_of
 
 HERE = Path(__file__).resolve().parent
 
@@ -28,10 +29,11 @@ HERE = Path(__file__).resolve().parent
 class Hub:
     """One hub: its parts, and the application that joins their routes."""
 
-    def __init__(self, secret: bytes, token_ttl: int = 3600, page_dir: Path = HERE / 'page'):
+    def __init__(self, secret: bytes, token_ttl: int = 3600, page_dir: Path = HERE / 'page', turn=None):
         self.roster = Roster()
         self.parts = [
             PublicApi(),
+            turn or TurnCredentials(),
             Demo(TokenMint(secret, token_ttl), self.roster),
             PageFiles(page_dir),
         ]
@@ -51,6 +53,13 @@ def listen_address(text: str) -> tuple:
     return host.strip('[]'), int(port)
 
 
+def server_address(text: str) -> str:
+    host, colon, port = text.rpartition(':')
+    if not colon or not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise argparse.ArgumentTypeError(f'"{text}" is not HOST:PORT')
+    return text
+
+
 def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'"{text}" is not a positive number')
@@ -65,7 +74,20 @@ def arguments(argv=None) -> argparse.Namespace:
                    help="the HS256 secret of room tokens, the SFU's SIGNALING_SFU_SECRET")
     p.add_argument('--token-ttl', type=positive, default=3600, metavar='SECONDS',
                    help='how long a room token is good (default 3600)')
-    return p.parse_args(argv)
+    p.add_argument('--turn-secret-file', type=Path, metavar='FILE',
+                   help='the secret shared with the TURN server, its first line; without it there are no credentials')
+    p.add_argument('--turn', type=server_address, metavar='HOST:PORT', help='the TURN server, over UDP and TCP; also for STUN')
+    p.add_argument('--turns', type=server_address, metavar='HOST:PORT', help='the TURN server over TLS')
+    args = p.parse_args(argv)
+    if args.turn_secret_file is None and (args.turn or args.turns):
+        p.error('--turn and --turns need --turn-secret-file')
+    return args
+
+
+def turn_of(args: argparse.Namespace) -> TurnCredentials:
+    if args.turn_secret_file is None:
+        return TurnCredentials()
+    return TurnCredentials(read_secret(args.turn_secret_file).splitlines()[0], *urls_of(args.turn, args.turns))
 
 
 async def serve(hub: Hub, host: str, port: int) -> None:
@@ -88,7 +110,7 @@ async def serve(hub: Hub, host: str, port: int) -> None:
 def main(argv=None) -> int:
     args = arguments(argv)
     try:
-        hub = Hub(read_secret(args.secret_file), args.token_ttl)
+        hub = Hub(read_secret(args.secret_file), args.token_ttl, turn=turn_of(args))
         asyncio.run(serve(hub, *args.listen))
     except (OSError, ValueError) as e:
         print(f'hub.py: {e}', file=sys.stderr)

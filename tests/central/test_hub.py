@@ -21,6 +21,7 @@ import hub as hub_module  # noqa: E402
 from demo import NAME_MAX, SUB_MAX  # noqa: E402
 from room_token import TokenMint, read_secret  # noqa: E402
 from roster import Roster  # noqa: E402
+from turn_credentials import Limiter, TurnCredentials, urls_of  # noqa: E402
 
 SECRET = b'a secret of exactly thirty-two b'
 
@@ -38,8 +39,10 @@ def opened(token: str, secret: bytes = SECRET) -> dict:
 
 
 class HubCase(unittest.IsolatedAsyncioTestCase):
+    turn = None
+
     async def asyncSetUp(self):
-        self.hub = hub_module.Hub(SECRET, token_ttl=600)
+        self.hub = hub_module.Hub(SECRET, token_ttl=600, turn=self.turn)
         self.client = TestClient(TestServer(self.hub.app(), host='127.0.0.1'))
         await self.client.start_server()
 
@@ -159,6 +162,81 @@ class Public(HubCase):
         self.assertTrue((await self.get('/api/branding'))['name'])
 
 
+class TurnCase(HubCase):
+    URLS = urls_of('192.0.2.7:3478', 'turns.example.test:443')
+
+    async def ask(self, status=200, **headers):
+        async with self.client.post('/api/turn-credentials', headers=headers) as r:
+            self.assertEqual(r.status, status, await r.text())
+            return r.headers, await r.json()
+
+
+class Turn(TurnCase):
+    async def asyncSetUp(self):
+        self.now = 0.0
+        self.turn = TurnCredentials(b'north', *self.URLS, Limiter(now=lambda: self.now), now=lambda: 1_700_000_000.9)
+        await super().asyncSetUp()
+
+    async def test_reply(self):
+        headers, got = await self.ask()
+        # echo -n 1700086400:chat-user | openssl dgst -sha1 -hmac north -binary | base64
+        credential = 'cuscKumWcH9yg3W1vvdl6eDCiZg='
+        user = {'username': '1700086400:chat-user', 'credential': credential}
+        self.assertEqual(got, {**user, 'ttl': 86400, 'iceTransportPolicy': 'all', 'ice_servers': [
+            {'urls': ['stun:192.0.2.7:3478']},
+            {'urls': ['turn:192.0.2.7:3478?transport=udp', 'turn:192.0.2.7:3478?transport=tcp',
+                      'turns:turns.example.test:443?transport=tcp'], **user}]})
+        self.assertEqual((headers['Cache-Control'], headers['X-Frame-Options']), ('no-store', 'DENY'))
+        self.assertIn("frame-ancestors 'none'", headers['Content-Security-Policy'])
+
+    async def test_any_body_does(self):
+        async with self.client.post('/api/turn-credentials', data=b'{]') as r:
+            self.assertEqual(r.status, 200)
+
+    async def test_thirty_in_sixty_seconds_and_by_client(self):
+        client = {'X-Forwarded-For': '203.0.113.7'}
+        for _ in range(30):
+            await self.ask(**client)
+        self.now = 59.5
+        headers, got = await self.ask(429, **client)
+        self.assertEqual((headers['Retry-After'], got), ('1', {'error': 'Too Many Requests'}))
+        await self.ask(**{'X-Forwarded-For': '203.0.113.8'})
+        self.now = 60
+        await self.ask(**client)
+
+
+class TurnWithoutUrls(TurnCase):
+    async def asyncSetUp(self):
+        self.turn = TurnCredentials(b'north', ['stun:192.0.2.7:3478'])
+        await super().asyncSetUp()
+
+    async def test_no_turn_entry(self):
+        self.assertEqual((await self.ask())[1]['ice_servers'], [{'urls': ['stun:192.0.2.7:3478']}])
+
+
+class TurnWithoutSecret(TurnCase):
+    async def test_503(self):
+        self.assertEqual((await self.ask(503))[1], {'error': 'TURN not configured'})
+
+
+class LimiterBounds(unittest.TestCase):
+    def setUp(self):
+        self.now = 0.0
+        self.limiter = Limiter(limit=2, window=10, max_clients=2, now=lambda: self.now)
+
+    def test_the_window_slides(self):
+        waits = []
+        for self.now in (0, 6, 7, 9.5, 10, 11, 16):
+            waits.append(self.limiter.wait('a'))
+        self.assertEqual(waits, [0, 0, 3, 0.5, 0, 5, 0])
+
+    def test_clients_are_bounded_the_silent_goes_first(self):
+        for client in 'aabbacaab':
+            self.limiter.wait(client)
+        self.assertEqual(list(self.limiter._clients), ['a', 'b'])
+        self.assertEqual([self.limiter.wait(client) for client in 'ab'], [10, 0])
+
+
 class Page(HubCase):
     async def reply(self, path, **kw):
         async with self.client.request(kw.pop('method', 'GET'), path, **kw) as r:
@@ -264,6 +342,9 @@ class Program(unittest.TestCase):
         rows = [(('--listen', 'nonsense', '--secret-file', '/dev/null'), 2, 'ADDRESS:PORT'),
                 (('--listen', '127.0.0.1:0'), 2, '--secret-file'),
                 (('--secret-file', '/dev/null', '--token-ttl', '0'), 2, '--token-ttl'),
+                (('--secret-file', '/dev/null', '--turn', '192.0.2.7'), 2, '--turn'),
+                (('--secret-file', '/dev/null', '--turn', '192.0.2.7:3478'), 2, '--turn-secret-file'),
+                (('--secret-file', __file__, '--turn-secret-file', '/dev/null'), 1, 'secret is empty'),
                 (('--secret-file', '/dev/null'), 1, 'secret is empty'),
                 (('--secret-file', '/nonexistent/s'), 1, '/nonexistent/s')]
         for args, code, words in rows:

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -87,6 +88,11 @@ def render(output, *values, template=None, files=()):
     return subprocess.run([RENDER, *options, "-o", output, *values], capture_output=True, text=True, timeout=30)
 
 
+# Where an upstream may send people, by path: none may be rewritten.
+REDIRECTS = {"/to-path": "/elsewhere", "/to-upstream": "http://site/elsewhere", "/to-http": "http://localhost/elsewhere",
+             "/to-https": "https://localhost/elsewhere"}
+
+
 class Stub(socketserver.ThreadingTCPServer):
     """An HTTP upstream: tells the headers it saw as JSON, and echoes WebSocket frames byte for byte, upper-cased."""
     allow_reuse_address = True
@@ -114,9 +120,14 @@ class StubHandler(socketserver.StreamRequestHandler):
         if seen.get("upgrade") == "websocket":
             return self.websocket(seen)
         self.rfile.read(int(seen.get("content-length", 0)))
+        status = "200 OK"
+        if (place := REDIRECTS.get(start.split()[1])):
+            status = f"302 Found\r\nLocation: {place}"
         body = json.dumps({"stub": self.server.name, "start": start.strip(), "headers": headers}).encode()
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nServer: stub/9.9\r\nX-Powered-By: stub\r\nContent-Type: application/json\r\n"
-                         b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body))
+        if start.startswith("HEAD "):
+            body = b""
+        self.wfile.write(b"HTTP/1.1 %s\r\nServer: stub/9.9\r\nX-Powered-By: stub\r\nContent-Type: application/json\r\n"
+                         b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (status.encode(), len(body), body))
 
     def websocket(self, seen):
         key = hashlib.sha1((seen["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
@@ -146,6 +157,69 @@ class Turns:
             with conn:
                 conn.settimeout(5)
                 self.seen.append(conn.recv(4096))
+
+
+class Turnd(Turns):
+    """turnd's place, and for a connection that is no TURN its work: it ends TLS and hands the rest to a cover socket."""
+
+    def __init__(self, prefix):
+        super().__init__(f"{prefix}/run/turns.sock")
+        self.covers = {"h2": f"{prefix}/run/cover-h2.sock"}
+        self.cover = f"{prefix}/run/cover.sock"
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.load_cert_chain(f"{prefix}/tls/fullchain.pem", f"{prefix}/tls/privkey.pem")
+        self.tls.set_alpn_protocols(["h2", "http/1.1"])
+
+    def serve(self):
+        while True:
+            try:
+                conn, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.one, args=(conn,), daemon=True).start()
+
+    def one(self, conn):
+        conn.settimeout(10)
+        proxy = b""
+        while not proxy.endswith(b"\r\n"):
+            proxy += conn.recv(1)
+        self.seen.append(proxy)
+        with self.tls.wrap_socket(conn, server_side=True) as near, socket.socket(socket.AF_UNIX) as far:
+            far.connect(self.covers.get(near.selected_alpn_protocol(), self.cover))
+            far.sendall(proxy)
+            near.setblocking(False)
+            try:
+                self.splice(near, far)
+            except OSError:
+                pass
+
+    @staticmethod
+    def splice(near, far):
+        while True:
+            readable = [near] if near.pending() else select.select([near, far], [], [], 10)[0]
+            if not readable:
+                return
+            if near in readable:
+                try:
+                    data = near.recv(65536)
+                except ssl.SSLWantReadError:
+                    data = None
+                if data == b"":
+                    far.shutdown(socket.SHUT_WR)
+                    near, far = far, near    # only the answer's rest is left
+                    while (data := near.recv(65536)):
+                        far.setblocking(True)
+                        far.sendall(data)
+                    return
+                if data:
+                    far.sendall(data)
+            if far in readable:
+                data = far.recv(65536)
+                if not data:
+                    return
+                near.setblocking(True)
+                near.sendall(data)
+                near.setblocking(False)
 
 
 class Front:
@@ -231,6 +305,14 @@ class Front:
         context.set_alpn_protocols(list(alpn))
         return context.wrap_socket(socket.create_connection((host, self.https), 10), server_hostname=name)
 
+    def from_cover(self, proxy, path="/"):
+        """A request as turnd would hand it over for a client, with nothing of TLS in it."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(f"{self.prefix}/run/cover.sock")
+            s.sendall(f"{proxy}\r\nGET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            return Answer(read_all(s))
+
     def raw(self, data, **how):
         """Sends bytes over TLS and returns all that comes back."""
         with self.tls(**how) as s:
@@ -259,8 +341,8 @@ class Front:
             t.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             return Answer(read_all(t))
 
-    def websocket(self, path):
-        s = self.tls()
+    def websocket(self, path, name="localhost"):
+        s = self.tls(name)
         s.settimeout(10)
         s.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost:{self.https}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
@@ -445,6 +527,83 @@ class Serving(WithFront):
             self.assertNotIn("0", status["Uid"].split())
             for kind in ("CapEff", "CapPrm", "CapBnd", "CapAmb"):
                 self.assertEqual(int(status[kind], 16), 0, kind)
+
+
+class Cover(WithFront):
+    """The TURNS name behind turnd looks like the site in all it answers."""
+    values = ("TURNS_NAME=" + TURNS, "HSTS=max-age=31536000")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.turnd = Turnd(cls.front.prefix)
+        cls.addClassCleanup(cls.turnd.socket.close)
+
+    def both(self, ask):
+        """The answer over 443 and the one through turnd, of which only the date may differ."""
+        before = len(self.turnd.seen)
+        site = ask("localhost")
+        self.assertEqual(len(self.turnd.seen), before)
+        cover = ask(TURNS)
+        self.assertEqual(len(self.turnd.seen), before + 1)
+        hide_date = re.compile(rb"(?im)^date: .*?\r$")
+        site, cover = (hide_date.sub(b"date: -\r", answer) for answer in (site, cover))
+        self.assertEqual(cover, site)
+        self.assertTrue(site)
+        return site
+
+    def test_http11_byte_for_byte(self):
+        host = b"Host: localhost\r\nConnection: close\r\n"
+        lies = b"X-Forwarded-Proto: http\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Port: 80\r\n"
+        requests = [b"GET / HTTP/1.1\r\n" + host + b"\r\n", b"GET / HTTP/1.1\r\n" + host + lies + b"\r\n",
+                    b"HEAD /api/health?x=y HTTP/1.1\r\n" + host + b"\r\n", b"GET / HTTP/1.0\r\n\r\n",
+                    b"POST / HTTP/1.1\r\n" + host + b"Content-Length: 3\r\n\r\nabc",
+                    b"POST / HTTP/1.1\r\n" + host + b"Content-Length: 1000000000\r\n\r\n",
+                    b"GET /sfu/ws/room HTTP/1.1\r\n" + host + b"\r\n", b"GET /sfu/ws HTTP/1.1\r\n" + host + b"\r\n",
+                    b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET /second HTTP/1.1\r\n" + host + b"\r\n",
+                    b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n" + host + b"\r\n", b"GET / HTTP/1.1\r\n\r\n",
+                    b"GET /%zz HTTP/1.1\r\n" + host + b"\r\n", b"TRACE / HTTP/1.1\r\n" + host + b"\r\n",
+                    b"GET / HTTP/3.7\r\n" + host + b"\r\n", b"nonsense\r\n\r\n"]
+        requests += [b"GET %s HTTP/1.1\r\n%s\r\n" % (path.encode(), host) for path in REDIRECTS]
+        for request in requests:
+            with self.subTest(request[:60]):
+                self.both(lambda name, request=request: self.front.raw(request, name=name))
+
+    def test_http2_byte_for_byte(self):
+        def ask(name, *more):
+            return subprocess.run(
+                ["curl", "--silent", "--show-error", "--insecure", "--include", "--noproxy", "*", "--http2", "--max-time", "20",
+                 "--header", "Host: localhost", "--connect-to", f"{name}:{self.front.https}:127.0.0.1:{self.front.https}",
+                 *more, f"https://{name}:{self.front.https}{path}"], capture_output=True, check=True, timeout=30).stdout
+        for path, more in (*((path, ()) for path in ("/", "/api/health?x=y", "/sfu/ws/room", "/" + "x" * 9000, *REDIRECTS)),
+                           ("/", ("--head",)), ("/", ("--data", "abc")), ("/", ("--header", "X-Forwarded-Proto: http"))):
+            with self.subTest(path=path[:60], more=more):
+                self.assertTrue(self.both(lambda name, more=more: ask(name, *more)).startswith(b"HTTP/2 "))
+
+    def test_it_is_told_as_https(self):
+        for name in ("localhost", TURNS):
+            answer = self.front.get("/", name=name)
+            self.assertEqual(answer.headers["strict-transport-security"], "max-age=31536000")
+            self.assertIn(["x-forwarded-proto", "https"], answer.upstream()[1])
+            for path, place in REDIRECTS.items():
+                self.assertEqual(self.front.get(path, name=name).headers["location"], place)
+
+    def test_websockets(self):
+        for path, stub in (("/sfu/ws/room", b"sfud"), ("/ws/events", b"site")):
+            s, head = self.front.websocket(path, name=TURNS)
+            with s:
+                self.assertTrue(head.startswith(b"HTTP/1.1 101"), head)
+                s.sendall(b"hello")
+                self.assertEqual(s.recv(100), stub + b":HELLO")
+
+    def test_the_clients_address_is_the_proxy_headers(self):
+        for proxy, address, masked in (("PROXY TCP4 203.0.113.77 127.0.0.1 40000 443", "203.0.113.77", "203.0.0.0"),
+                                       ("PROXY TCP6 2001:db8::77 ::1 40000 443", "2001:db8::77", "2001:db8::")):
+            answer = self.front.from_cover(proxy, "/from/" + masked)
+            self.assertIn(["x-forwarded-for", address], answer.upstream()[1])
+            wait_for("the log line", lambda masked=masked: f'{masked} - - [' in self.front.log("access"))
+            self.assertNotIn(address, self.front.log("access"))
+        self.assertEqual(self.front.from_cover("GET / HTTP/1.1").status, 0, "without a PROXY header there is no answer")
 
 
 class Reload(WithFront):
@@ -672,13 +831,20 @@ class Rendering(unittest.TestCase):
                                               ("1.26.3", False, True), ("2.0.0", False, True)):
             fake = self.write("nginx", f"#!/bin/sh\necho 'nginx version: nginx/{version}' >&2\n")
             os.chmod(fake, 0o755)
-            made = subprocess.run([RENDER, "-o", self.out, "PREFIX=/x", "UPSTREAM=127.0.0.1:1"], capture_output=True,
-                                  text=True, env={**os.environ, "NGINX": fake})
+            made = subprocess.run([RENDER, "-o", self.out, "PREFIX=/x", "UPSTREAM=127.0.0.1:1", "TURNS_NAME=" + TURNS],
+                                  capture_output=True, text=True, env={**os.environ, "NGINX": fake})
             self.assertEqual(made.stderr, "")
             with open(self.out, encoding="utf-8") as f:
                 text = f.read()
-            self.assertEqual((version, " ssl http2 proxy_protocol" in text, "http2 on;" in text),
-                             (version, parameter, directive))
+            self.assertEqual((version, " ssl http2 proxy_protocol" in text, "/cover-h2.sock http2 proxy_protocol" in text,
+                              "/cover.sock http2" in text, "http2 on;" in text),
+                             (version, parameter, parameter, False, directive))
+
+    def test_cover_sockets_only_with_a_turns_name(self):
+        for values, want in (((), []), (("TURNS_NAME=" + TURNS,), ["/x/run/cover-h2.sock", "/x/run/cover.sock"])):
+            self.assertEqual(render(self.out, "PREFIX=/x", "UPSTREAM=127.0.0.1:1", *values).stderr, "")
+            with open(self.out, encoding="utf-8") as f:
+                self.assertEqual(sorted(re.findall(r"unix:(\S*cover\S*)", f.read())), want)
 
     def test_no_worker_is_ever_cut_short(self):
         render(self.out, "PREFIX=/x", "UPSTREAM=127.0.0.1:1")

@@ -19,8 +19,9 @@ const PROTOCOL = 'oxpulse-sfu-v1';
 const CAMERA_BPS = 1_500_000;
 const SCREEN_BPS = 2_500_000;
 
-// The server learns our address from our first packet, so candidates in the offer are a courtesy: do not wait for slow ones.
-const GATHER_MS = 2000;
+// The server learns our address from our first packet, so candidates in the offer are a courtesy: do not wait for slow
+// ones, as those of a relay or of an address without a way out are.
+const GATHER_MS = 150;
 const OPEN_MS = 10_000;       // socket open
 const ANSWER_MS = 10_000;     // answer to the offer
 const CONNECT_MS = 12_000;    // ICE and DTLS after the answer
@@ -85,9 +86,9 @@ export class Call extends EventTarget {
   #work = Promise.resolve();
   #windowEvents = new AbortController();
 
-  constructor({ room, sub = null, name = '', simulcast = false, iceServers = [] }) {
+  constructor({ room, sub = null, name = '', simulcast = false, relays }) {
     super();
-    Object.assign(this, { room, sub, name, simulcast, iceServers });
+    Object.assign(this, { room, sub, name, simulcast, relays });
   }
 
   join() {
@@ -126,14 +127,17 @@ export class Call extends EventTarget {
     this.#answered = false;
     this.#work = Promise.resolve();
     try {
-      const grant = await getGrant(this);
+      const [grant, ice] = await Promise.all([getGrant(this), this.relays.configuration()]);
       if (stale())
         return;
       this.sub = grant.sub;
       // A first offer that was never answered has nothing worth keeping.
       this.#restarting = !this.#rebuild && Boolean(this.pc?.currentRemoteDescription);
-      if (!this.#restarting)
-        this.#build();
+      if (this.#restarting)
+        // Firefox before 119 cannot; its relay goes on with the credentials it has.
+        this.pc.setConfiguration?.({ ...this.pc.getConfiguration(), ...ice });
+      else
+        this.#build(ice);
       this.#rebuild = false;
       const sdp = await this.#offer();
       if (!stale())
@@ -144,11 +148,11 @@ export class Call extends EventTarget {
     }
   }
 
-  #build() {
+  #build(ice) {
     this.pc?.close();
     this.remote.forgetLines();
     this.#grace = this.remote.peers.size > 0;
-    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', iceServers: this.iceServers });
+    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', ...ice });
     this.pc = pc;
     const camera = this.simulcast
       ? [{ rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
@@ -331,13 +335,15 @@ export class Call extends EventTarget {
   }
 
   // The server may accept the restart for a peer that it has in fact made anew under the same certificate: ICE connects,
-  // keys do not match, and nothing says so. Audio of others never pauses, so no bytes at all means that.
+  // keys do not match, and nothing says so. Audio of others never pauses, so no bytes at all means that. Counted by stream:
+  // those of somebody who leaves meanwhile vanish with their bytes, and a sum would shrink.
   async #watchSilence() {
     const { pc } = this;
-    const received = async () => [...(await pc.getStats()).values()]
-      .reduce((sum, s) => s.type === 'inbound-rtp' ? sum + s.bytesReceived : sum, 0);
+    const received = async () => new Map([...(await pc.getStats()).values()]
+      .filter(s => s.type === 'inbound-rtp').map(s => [s.id, s.bytesReceived]));
+    const nobodySpeaks = () => ![...this.remote.peers.values()].some(p => p.audio);
     const before = await received();
-    if (![...this.remote.peers.values()].some(p => p.audio)) {
+    if (nobodySpeaks()) {
       this.#restarting = false;
       return;
     }
@@ -345,7 +351,8 @@ export class Call extends EventTarget {
       const now = await received();
       if (pc !== this.pc || this.state !== 'joined')
         return;
-      if (now <= before)
+      const flows = [...now].some(([id, bytes]) => bytes !== (before.get(id) ?? 0));
+      if (!flows && !nobodySpeaks())
         this.#lost(new CallError('media-lost'), { rebuild: true });
       else
         this.#restarting = false;

@@ -4,6 +4,8 @@
 //   ?room=R        which room (default demo)        ?name=N   display name      ?join=1   join without a click
 //   ?sub=N         fixed peer id (tests)            ?simulcast=1   send three layers of the camera
 //   ?width=W&height=H&fps=F   what the camera is asked for
+//   ?relay=1       media through the relay only, for networks that let nothing else out
+//   ?turn=udp|tcp|tls   how the relay may be reached (tests)
 
 import { getBranding, getNames } from './api.js';
 import { Call } from './call.js';
@@ -11,6 +13,7 @@ import { askCamera, LevelMeter, openDevices, openOne, openScreen } from './media
 import { heardLevel, SpeakerGate } from './speaker.js';
 import { counters, Sampler, tileText } from './stats.js';
 import { Tiles } from './tiles.js';
+import { Relays } from './turn.js';
 import * as ui from './ui.js';
 import { words } from './words.js';
 
@@ -47,6 +50,7 @@ const tiles = new Tiles($('stage'));
 const voices = new Map();    // sub -> { audio, track, gate }
 const pictures = new Map();  // tile key -> { frames, since }: when a picture last moved
 const selfGate = new SpeakerGate();
+const relays = new Relays({ only: query.get('relay') === '1', way: query.get('turn') });
 
 let call = null;
 let names = {};
@@ -280,7 +284,7 @@ function showNumbers() {
   if (!call || !latest)
     return;
   if (showStats)
-    ui.panel(latest.total);
+    ui.panel(latest.total, relays.problem);
   const line = slot => latest.lines.get(slot?.mid);
   const mine = new Map(call.pc.getTransceivers().slice(0, 3).map((t, i) => [['audio', 'video', 'screen'][i], t]));
   const text = (video, audio) => showStats ? tileText(video, audio) : '';
@@ -339,7 +343,7 @@ function join() {
   remember(myName);
   names = {};
   asked = new Set();
-  call = new Call({ room, sub: mySub, name: myName, simulcast: query.get('simulcast') === '1' });
+  call = new Call({ room, sub: mySub, name: myName, simulcast: query.get('simulcast') === '1', relays });
   call.addEventListener('state', onState);
   call.addEventListener('peers', showPeers);
   tiles.need('self', { mirror: true }).setName(myName ? `${myName} (you)` : 'You', myName || 'You');
@@ -419,6 +423,7 @@ async function prejoin() {
   // On a phone focus would bring up the keyboard, over the preview.
   if (matchMedia('(hover: hover)').matches)
     $('name').focus({ preventScroll: true });
+  relays.ask();    // beside the question for the devices: there when the button is pressed
   await openMedia();
 }
 
@@ -481,7 +486,7 @@ window.edgeCall = {
         mids: { audio: peer.audio?.mid ?? null, video: peer.video?.mid ?? null, screen: peer.screen?.mid ?? null } };
     return result;
   },
-  stats: () => call?.pc ? counters(call.pc, call.remote.peers) : Promise.resolve({ peers: {}, transport: { srtpCipher: null, rtt: null } }),
+  stats: () => call?.pc ? counters(call.pc, call.remote.peers) : Promise.resolve({ peers: {}, transport: { srtpCipher: null, rtt: null, path: null } }),
 };
 
 async function start() {

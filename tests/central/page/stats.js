@@ -81,6 +81,13 @@ export class Sampler {
   }
 }
 
+// In words, how packets leave this machine.
+function pathOf({ candidateType, relayProtocol }) {
+  if (candidateType !== 'relay')
+    return 'direct';
+  return relayProtocol ? `relayed over ${relayProtocol.toUpperCase()}` : 'relayed';
+}
+
 function transportOf(report, types) {
   const pair = selectedPair(report, types);
   const transport = types.transport?.[0];
@@ -91,7 +98,7 @@ function transportOf(report, types) {
     room: pair?.availableOutgoingBitrate ?? null,
     srtpCipher: transport?.srtpCipher ?? null,
     dtls: transport?.dtlsCipher ?? null,
-    path: local ? [local.candidateType, local.relayProtocol ?? local.protocol].filter(Boolean).join(' ') : null,
+    path: local ? pathOf(local) : null,
   };
 }
 
@@ -99,13 +106,13 @@ function transportOf(report, types) {
 export async function counters(pc, peers) {
   const report = await pc.getStats();
   const types = byType(report);
-  const { srtpCipher, rtt } = transportOf(report, types);
+  const { srtpCipher, rtt, path } = transportOf(report, types);
   const inbound = slot => slot && types['inbound-rtp']?.filter(s => (s.mid ?? null) === slot.mid || s.trackIdentifier === slot.track.id)
     .reduce((a, b) => !a || b.timestamp > a.timestamp || b.bytesReceived > a.bytesReceived ? b : a, null);
   const picture = s => ({ framesDecoded: s?.framesDecoded ?? 0, freezeCount: s?.freezeCount ?? 0,
     totalFreezesDuration: s?.totalFreezesDuration ?? 0, width: s?.frameWidth ?? 0, height: s?.frameHeight ?? 0,
     packetsLost: s?.packetsLost ?? 0, bytesReceived: s?.bytesReceived ?? 0 });
-  const result = { peers: {}, transport: { srtpCipher, rtt } };
+  const result = { peers: {}, transport: { srtpCipher, rtt, path } };
   for (const [sub, peer] of peers) {
     const audio = inbound(peer.audio), video = picture(inbound(peer.video));
     result.peers[sub] = { ...video, audioLevel: audio?.audioLevel ?? 0, packetsLost: video.packetsLost + (audio?.packetsLost ?? 0),

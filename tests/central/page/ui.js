@@ -64,7 +64,8 @@ export function health(total) {
   $('health').lastElementChild.textContent = text;
 }
 
-export function panel(total) {
+// relay: why there is none, if so.
+export function panel(total, relay) {
   const el = $('panel');
   if (!total)
     return;
@@ -77,6 +78,7 @@ export function panel(total) {
     ['SRTP', total.srtpCipher ?? '–'],
     ['DTLS', total.dtls ?? '–'],
     ['Path', total.path ?? '–'],
+    ...relay ? [['Relay', relay]] : [],
   ];
   const title = document.createElement('h2');
   title.textContent = 'This connection';

@@ -16,6 +16,11 @@ const WORDS = {
   'screen-failed': 'The screen could not be shared. The system may not allow it for this browser.',
   'no-screen': 'This browser cannot share its screen. A desktop browser can.',
 
+  // Why no relay helps the connection, in its statistics.
+  'relay-unset': 'none: the service has no relay',
+  'relay-none': 'none of the kind that was asked for',
+  'relay-failed': 'none: the service gave no credentials',
+
   // Reasons to try again, shown in the banner while trying.
   'network': 'The network is gone. Waiting for it to come back…',
   'hub-down': 'The service does not answer. Trying again…',

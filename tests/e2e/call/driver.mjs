@@ -4,6 +4,7 @@
 //
 //   node driver.mjs chromium|firefox MODULES DIRECTORY      {"id": 1, "do": "click", "args": ["#join"]}
 
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
@@ -35,11 +36,25 @@ const FIREFOX = {
   },
 };
 
+// A browser asks a person about a page's certificate, but never about a TURN server's: that one it must trust. Firefox
+// keeps its trust in the profile, Chromium in the home directory.
+function trustTheAuthority() {
+  const database = path.join(directory, engine === 'firefox' ? 'profile' : '.pki/nssdb');
+  fs.mkdirSync(database, { recursive: true });
+  try {
+    execFileSync('certutil', ['-N', '-d', `sql:${database}`, '--empty-password']);
+    execFileSync('certutil', ['-A', '-d', `sql:${database}`, '-n', 'edge test', '-t', 'C,,', '-i', path.join(directory, '..', 'tls', 'ca.pem')]);
+  } catch (e) {
+    console.error(`no trust in the authority: ${e.message}`);    // certutil is missing: only TURN over TLS needs it
+  }
+}
+
 let browser;
 let page;
 
 const actions = {
   async launch() {
+    trustTheAuthority();
     const about = engine === 'firefox' ? FIREFOX : CHROMIUM;
     browser = await puppeteer.launch({ ...about, headless: true, acceptInsecureCerts: true, timeout: 60_000,
       protocolTimeout: 60_000, userDataDir: path.join(directory, 'profile'), defaultViewport: { width: 1024, height: 640 },

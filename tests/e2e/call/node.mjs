@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The node: hub, sfud and front in their network namespace, and what a test does to them.
+// The node: hub, sfud, front and turnd (if it is built) in their network namespace, and what a test does to them.
 
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -7,14 +7,18 @@ import net from 'node:net';
 
 import { inside, run, until } from './tools.mjs';
 
-const { ROOT, OUT, STATE, SFUD, RUN_AS, NODE_NS } = process.env;
-const BASE = 'https://10.87.0.1:8443/';
+const { ROOT, LOGS, STATE, SFUD, TURND, TURNS_NAME, RUN_AS, NODE_NS } = process.env;
+const BASE = 'https://10.87.0.1/';
 
 const COMMANDS = {
-  hub: ['/usr/bin/python3', `${ROOT}/tests/central/hub.py`, '--listen', '127.0.0.1:8930', '--secret-file', `${STATE}/secret`],
+  hub: ['/usr/bin/python3', `${ROOT}/tests/central/hub.py`, '--listen', '127.0.0.1:8930', '--secret-file', `${STATE}/secret`,
+    ...TURND ? ['--turn-secret-file', `${STATE}/turn-secret`, '--turn', '10.87.0.1:3478', '--turns', `${TURNS_NAME}:443`] : []],
   sfud: [SFUD, '-c', `${STATE}/sfud.conf`],
+  ...TURND && { turnd: [TURND, '-c', `${STATE}/turnd.conf`] },
   front: ['nginx', '-p', STATE, '-c', `${STATE}/nginx.conf`, '-e', 'stderr', '-g', 'daemon off;'],
 };
+
+const METRICS = { sfud: 'http://127.0.0.1:9317/metrics', turnd: 'http://127.0.0.1:9318/metrics' };
 
 export class Node {
   base = BASE;
@@ -27,16 +31,16 @@ export class Node {
   }
 
   async startPart(name) {
-    const log = fs.openSync(`${OUT}/call/${name}.log`, 'a');
+    const log = fs.openSync(`${LOGS}/${name}.log`, 'a');
     const [program, ...args] = inside(NODE_NS, [...RUN_AS.split(' ').filter(Boolean), ...COMMANDS[name]]);
     const child = spawn(program, args, { stdio: ['ignore', log, log], env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } });
     fs.closeSync(log);
     this.#parts[name] = child;
-    if (name === 'sfud')
-      await until('sfud', 20_000, () => {
+    if (name in METRICS)
+      await until(name, 20_000, () => {
         if (child.exitCode !== null)
-          throw new Error(`sfud ended with status ${child.exitCode}, see ${OUT}/call/sfud.log`);
-        return this.#answers('http://127.0.0.1:9317/metrics');
+          throw new Error(`${name} ended with status ${child.exitCode}, see ${LOGS}/${name}.log`);
+        return this.#answers(METRICS[name]);
       });
   }
 
@@ -50,6 +54,8 @@ export class Node {
     return gone;
   }
 
+  names = () => Object.keys(this.#parts);
+
   alive() {
     return Object.entries(this.#parts).filter(([, c]) => c.exitCode === null && c.signalCode === null).map(([name]) => name);
   }
@@ -60,8 +66,8 @@ export class Node {
     return code === 0;
   }
 
-  async metrics() {
-    return (await run(inside(NODE_NS, ['curl', '--silent', '--noproxy', '*', 'http://127.0.0.1:9317/metrics']))).text;
+  async metrics(name = 'sfud') {
+    return (await run(inside(NODE_NS, ['curl', '--silent', '--noproxy', '*', METRICS[name]]))).text;
   }
 
   // All front workers die at once: every WebSocket and no media passes through them.

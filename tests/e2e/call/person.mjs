@@ -8,7 +8,7 @@ import readline from 'node:readline';
 import { Cable } from './node.mjs';
 import { inside, until } from './tools.mjs';
 
-const { OUT, STATE, MODULES } = process.env;
+const { LOGS, STATE, MODULES } = process.env;
 // Small pictures: the checks are about the node, and four browsers that encode in software share this machine.
 const CAMERA = { width: 320, height: 180, fps: 15 };
 
@@ -22,7 +22,7 @@ export class Person {
     const home = `${STATE}/${name}`;
     fs.mkdirSync(home);
     const [program, ...args] = inside(namespace, ['node', new URL('driver.mjs', import.meta.url).pathname, engine, MODULES, home]);
-    const log = fs.openSync(`${OUT}/call/${name}.log`, 'w');
+    const log = fs.openSync(`${LOGS}/${name}.log`, 'w');
     this.#driver = spawn(program, args, { stdio: ['pipe', 'pipe', log], cwd: home });
     fs.closeSync(log);
     this.#driver.stdin.on('error', () => {});
@@ -34,7 +34,7 @@ export class Person {
     });
     this.#driver.on('exit', code => {
       for (const { fail } of this.#waiting.values())
-        fail(new Error(`${name}: the driver ended with status ${code}, see ${OUT}/call/${name}.log`));
+        fail(new Error(`${name}: the driver ended with status ${code}, see ${LOGS}/${name}.log`));
       this.#waiting.clear();
     });
   }
@@ -56,7 +56,7 @@ export class Person {
   async shot(what) {
     await until('the page is at rest', 3000,
       () => this.eval('document.getAnimations().every(a => !(a instanceof CSSTransition) || a.playState !== "running")')).catch(() => {});
-    await this.#do('shot', `${OUT}/call/${what}.png`);
+    await this.#do('shot', `${LOGS}/${what}.png`);
   }
 
   quit = () => this.#do('close').catch(() => {}).finally(() => this.#driver.stdin.end());
