@@ -8,7 +8,7 @@ import sys
 
 import lint
 
-DAEMONS = ("sfud",)
+DAEMONS = {"sfud": "sfu", "turnd": "turn"}    # daemon: prefix of its metrics
 RFC = re.compile(r"RFC\s+(\d{3,5})((?:,?\s(?:and\s)?(?:[A-Z]|\d+)(?:\.\d+)+\b|,?\s\d{1,2}(?=[\s,;:).]|$))*)")
 SECTION = re.compile(r"(?:[A-Z]|\d+)(?:\.\d+)+|\d+")
 ROW = re.compile(r"^\|\s*RFC (\d+)\s*\|(.*)\|\s*$")
@@ -16,7 +16,6 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 CALL = re.compile(r"^([a-z_][a-z0-9_]{2,})\(\)$")
 PATH = re.compile(r"^(?:daemons|libcommon|tests|docs|units|tools)/[\w./*{},<>-]*$")
-METRIC = re.compile(r"\bsfu_[a-z0-9_]+\b(?!\()")
 METHOD = re.compile(r'\{ "((?:io\.oxpulse|org\.varlink)[\w.]+)", ([A-Z_| ]+),')
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
@@ -62,19 +61,17 @@ def check_rfcs(root, daemon):
     return found
 
 
-def both_ways(root, ours, pattern_in_code, source, page):
-    """Names of the source that the page lacks, and the other way round."""
+def check_metrics(root, daemon, prefix):
+    """Every series of the page is in the README's table of metrics, and the other way round."""
+    source, page = (lint.Path("daemons", daemon, name) for name in ("shell_metrics.c", "README.md"))
     if not (root / source).exists():
         return []
     code, text = lint.text_of(root, source), lint.text_of(root, page) if (root / page).exists() else ""
-    in_code, in_text = set(pattern_in_code(code)), set(ours.findall(text))
+    in_code = set(re.findall(rf'"({prefix}_[a-z0-9_]+)"', code))
+    in_text = set(re.findall(rf"`({prefix}_[a-z0-9_]+)`(?!\()", text))
     found = [lint.Finding(source, 1, f"{name} is not in {page}") for name in sorted(in_code - in_text)]
     return found + [lint.Finding(page, line_at(text, text.index(name)), f"{name} is not in {source}")
                     for name in sorted(in_text - in_code)]
-
-
-def metric_names(code):
-    return re.findall(r'"(sfu_[a-z0-9_]+)"', code)
 
 
 def check_methods(root):
@@ -141,10 +138,10 @@ def check_pages(root):
 
 def check(root):
     found = check_methods(root) + check_pages(root)
-    for daemon in DAEMONS:
-        found += check_rfcs(root, daemon)
-    return found + both_ways(root, METRIC, metric_names, lint.Path("daemons/sfud/shell_metrics.c"),
-                             lint.Path("daemons/sfud/README.md"))
+    for daemon, prefix in DAEMONS.items():
+        if (root / "daemons" / daemon).is_dir():
+            found += check_rfcs(root, daemon) + check_metrics(root, daemon, prefix)
+    return found
 
 
 README = "# sfud\n\n| RFC 8445 | 2.5, 7.3 | done |\n\n`sfu_x_total` and `f_one()` in `daemons/sfud/a.c`, [see](#sfud)\n"

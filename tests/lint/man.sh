@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: AGPL-3.0-only
 #
-# man.sh ROOT SFUD: the man page, put together from prose and key table, has the grammar that mandoc wants. Output is TAP.
+# man.sh ROOT PROGRAM...: the man pages, put together from prose and key table, have the grammar that mandoc wants.
+# Output is TAP.
 set -eu
 
 root=$1
-sfud=$2
+shift
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/edge-lint-XXXXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 
@@ -30,17 +31,22 @@ else
     echo "ok 1 - sees a planted fault: a list without an end"
 fi
 printf 'no macro @KEYS@ here\n' > "$tmp/bad.in"
-if sh "$root/docs/man/make.sh" "$tmp/bad.in" "$sfud" "$tmp/x.8" 2> "$tmp/said"; then
+if sh "$root/docs/man/make.sh" "$tmp/bad.in" "$1" "$tmp/x.8" 2> "$tmp/said"; then
     echo "not ok 2 - sees a planted fault: prose without a place for the keys"
     status=1
 else
     echo "ok 2 - sees a planted fault: prose without a place for the keys"
 fi
-if sh "$root/docs/man/make.sh" "$root/docs/man/sfud.8.in" "$sfud" "$tmp/sfud.8" && clean "$tmp/sfud.8"; then
-    echo "ok 3 - sfud.8"
-else
-    echo "not ok 3 - sfud.8"
-    status=1
-fi
-echo "1..3"
+count=2
+for program; do
+    page=$(basename "$program").8
+    count=$((count + 1))
+    if sh "$root/docs/man/make.sh" "$root/docs/man/$page.in" "$program" "$tmp/$page" && clean "$tmp/$page"; then
+        echo "ok $count - $page"
+    else
+        echo "not ok $count - $page"
+        status=1
+    fi
+done
+echo "1..$count"
 exit $status

@@ -10,7 +10,6 @@ import lint
 
 # file: the test that covers it, and why it has none of its own
 COVERED = {
-    "libcommon/sys/edge_control.c": ("tests/unit/sys/test_varlink.c", "one constant: the interface's text"),
     "daemons/sfud/drop.c": ("tests/unit/sfud/test_transport.c", "a table of names"),
     "daemons/sfud/signal/sdp_read.c": ("tests/unit/sfud/test_sdp.c", "one module in four files"),
     "daemons/sfud/signal/sdp_media.c": ("tests/unit/sfud/test_sdp.c", "one module in four files"),
