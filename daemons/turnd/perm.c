@@ -11,6 +11,20 @@ void perms_done(struct perms *p)
 	*p = (struct perms){ 0 };
 }
 
+void perms_keep(struct perms *p, bool (*wanted)(const void *arg, const struct addr *peer), const void *arg)
+{
+	for (uint32_t i = 0; i < p->n_perms;)
+		if (wanted(arg, &p->perm[i].ip))
+			i++;
+		else
+			p->perm[i] = p->perm[--p->n_perms];
+	for (uint32_t i = 0; i < p->n_channels;)
+		if (wanted(arg, &p->channel[i].peer))
+			i++;
+		else
+			p->channel[i] = p->channel[--p->n_channels];
+}
+
 static struct perm *find(const struct perms *p, const struct addr *peer)
 {
 	for (uint32_t i = 0; i < p->n_perms; i++)

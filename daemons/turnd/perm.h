@@ -31,6 +31,8 @@ struct perms {
 
 /* Accepts zeroed memory. */
 void perms_done(struct perms *p);
+/* Ends all permissions and channels whose peer is no longer wanted; a permission's peer has port 0. */
+void perms_keep(struct perms *p, bool (*wanted)(const void *arg, const struct addr *peer), const void *arg);
 
 /* Installs or refreshes all n or none (RFC 8656 10.2). Expired entries make room first. ERR_LIMIT at `max`, ERR_NOMEM. */
 int perm_add(struct perms *p, const struct addr *peer, size_t n, uint32_t max, mono_t now);

@@ -34,6 +34,9 @@ static uint16_t move(struct turn *t, struct req *q)
 
 	if (!t->conf.mobility)
 		return TURN_ERR_MOBILITY_FORBIDDEN;
+	/* RFC 6062 5.1 holds for the new 5-tuple, too. */
+	if (a->tcp && q->client->via != VIA_TCP && q->client->via != VIA_TLS)
+		return TURN_ERR_BAD_REQUEST;
 	if (!ticket_good(a, q->ticket_serial))
 		return TURN_ERR_MISMATCH;
 	alloc_move(t, a, q->client, q->now);

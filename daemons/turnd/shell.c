@@ -61,6 +61,7 @@ static void take_over(struct turnd *d, struct turnd_conf *fresh, struct tls_ctx 
 		struct worker *w = &d->worker[i];
 
 		turn_reconf(&w->turn, &d->conf.turn);
+		w->pace.longest = d->conf.coalesce;
 		tls_ctx_unref(w->tls);
 		w->tls = tls ? tls_ctx_ref(tls) : NULL;
 	}

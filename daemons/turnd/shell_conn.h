@@ -141,7 +141,7 @@ void pipe_client_eof(struct conn *c);
 void pipe_room(struct conn *c);
 void pipe_close(struct conn *c);
 
-void dtls_due(struct conn *c, mono_t now); /* shell_dtls.c */
+void dtls_due(struct conn *c, mono_t now); bool dtls_send(struct worker *w, struct conn *c, struct span head, struct span payload); /* shell_dtls.c */
 /* shell_peer.c */
 void peers_open(struct worker *w);
 void peers_close(struct worker *w);

@@ -8,6 +8,7 @@
 
 #include "sys/sock.h"
 #include "turnd/shell_conn.h"
+#include "turnd/shell_udp.h"
 
 struct peer {
 	struct handle self;

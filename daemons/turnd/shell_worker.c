@@ -72,12 +72,14 @@ static void on_timer(void *arg)
 static void on_turn_end(void *arg)
 {
 	struct worker *w = arg;
+	const struct udp_stats *seen = udp_mem_stats(w->mem);
 
 	conns_flush(w);
 	if (w->out.n)
 		worker_flush(w);
 	w->turns++;
 	timer_set(w->timer, mono_min(mono_min(turn_next(&w->turn), conns_next(w)), steer_next(w)));
+	loop_nap(pace_turn(&w->pace, seen->recv_msgs, seen->recv_dgrams, loop_now(w->loop)));
 }
 
 /* --- what the core asks for ----------------------------------------------------------------------------- */
@@ -327,6 +329,7 @@ static int open_core(struct worker *w)
 	outbox_init(&w->out, w->out_msgs, OUT_MSGS, w->out_mem, OUT_BYTES, flush_full, w);
 	outbox_parts(&w->out, w->out_parts, OUT_PARTS);
 	w->wall_at = now;
+	pace_init(&w->pace, w->d->conf.coalesce, now);
 	return turn_init(&w->turn, &c, &w->rng, &w->out, &worker_ops, w, now, loop_wall(w->loop));
 }
 

@@ -50,9 +50,17 @@ void turn_set_wall(struct turn *t, mono_t now, wall_t wall)
 	t->wall_off = wall.us - now.us; /* may wrap: wall_of adds it back */
 }
 
+static bool wanted(const void *policy, const struct addr *peer)
+{
+	return peer_policy(policy, peer) != PEER_FORBIDDEN;
+}
+
 void turn_reconf(struct turn *t, const struct turn_conf *c)
 {
 	const struct turn_conf was = t->conf;
+	struct handle h;
+	uint32_t slot = 0;
+	struct alloc *a;
 
 	t->conf = *c;
 	memcpy(t->conf.relay, was.relay, sizeof(was.relay));
@@ -62,6 +70,8 @@ void turn_reconf(struct turn *t, const struct turn_conf *c)
 	t->conf.n_workers = was.n_workers;
 	t->conf.max_allocs = was.max_allocs;
 	t->conf.max_streams = was.max_streams;
+	while ((a = slab_next(&t->allocs, &slot, &h)))
+		perms_keep(&a->perms, wanted, &t->conf.policy);
 }
 
 void turn_drain(struct turn *t)

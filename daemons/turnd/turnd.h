@@ -13,6 +13,7 @@
 #include "sys/edge_control.h"
 #include "sys/prom.h"
 #include "sys/udp.h"
+#include "turnd/pace.h"
 #include "turnd/tls_mem.h"
 #include "turnd/turnd_conf.h"
 
@@ -77,6 +78,7 @@ struct worker {
 	atomic_bool asked;        /* … and that it was not answered yet */
 	struct steers *steers;
 	uint64_t turns;           /* of the loop */
+	struct pace pace;
 	struct worker_stats {
 		uint64_t conns[VIA_MAX_], conns_refused, conns_ended; /* accepted, by kind */
 		uint64_t tls_failed, covered, proxy_refused, framing;
@@ -130,17 +132,6 @@ void worker_flush(struct worker *w); /* sends the outbox, each message by its so
 /* A message of a client that is not VIA_UDP; hands over to the right worker when it is another's. */
 enum drop worker_input(struct worker *w, const struct client *c, struct span msg);
 extern const struct turn_ops worker_ops;
-
-/* shell_dtls.c */
-void dtls_dgram(struct worker *w, struct listener *l, const struct path *path, struct span dgram);
-bool dtls_send(struct worker *w, struct conn *c, struct span head, struct span payload);
-
-/* shell_peer.c: RFC 6062 */
-int peer_listen(struct worker *w, struct handle alloc, int family, uint16_t port);
-void peer_unlisten(struct worker *w, int family, uint16_t port);
-int peer_connect(void *owner, uint32_t id, int family, uint16_t port, const struct addr *peer);
-void peer_join(void *owner, uint32_t id, struct handle conn);
-void peer_close(void *owner, uint32_t id);
 
 /* shell_metrics.c, shell_ctl.c */
 void metrics_write(struct turnd *d, struct wr *w);

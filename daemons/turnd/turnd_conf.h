@@ -25,6 +25,7 @@ struct turnd_conf {
 	uint32_t workers; /* 0: one per processor */
 	bool software, tcp_relay, mobility;
 	uint32_t receive_buffer, send_buffer;
+	uint64_t coalesce; /* us */
 	/* [Policy] */
 	struct conf_addr_set allow_peer;
 	struct conf_prefix_set deny_peer;

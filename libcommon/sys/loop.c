@@ -69,6 +69,14 @@ static uint64_t clock_us(clockid_t id)
 	return (uint64_t)ts.tv_sec * US_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
+void loop_nap(uint64_t us)
+{
+	const struct timespec t = { (time_t)(us / US_PER_SEC), (long)(us % US_PER_SEC * 1000) };
+
+	if (us)
+		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL); /* a signal ends it early: so be it */
+}
+
 mono_t loop_clock(void)
 {
 	return (mono_t){ clock_us(CLOCK_BOOTTIME) };

@@ -106,6 +106,27 @@ static void binding_installs_a_permission(void)
 	perms_done(&p);
 }
 
+static bool is_second(const void *arg, const struct addr *a)
+{
+	return addr_same_ip(arg, a);
+}
+
+/* After a reload: who may no longer be reached loses both, the others nothing. */
+static void unwanted_peers_are_forgotten(void)
+{
+	struct addr a[] = { peer(1, 1), peer(2, 1), peer(3, 1) };
+	struct perms p = { 0 };
+
+	for (uint16_t i = 0; i < 3; i++)
+		EQ(channel_bind(&p, (uint16_t)(0x4000 + i), &a[i], 8, 8, AT(0)), 0);
+	perms_keep(&p, is_second, &a[1]);
+	EQ(p.n_perms, 1);
+	EQ(p.n_channels, 1);
+	OK(perm_has(&p, &a[1], AT(1)) && channel_by_number(&p, 0x4001, AT(1)));
+	OK(!perm_has(&p, &a[0], AT(1)) && !channel_by_number(&p, 0x4000, AT(1)) && !channel_by_peer(&p, &a[2], AT(1)));
+	perms_done(&p);
+}
+
 /* Whatever runs out, the tables stay as they were. */
 static void out_of_memory_changes_nothing(void)
 {
@@ -128,4 +149,4 @@ static void out_of_memory_changes_nothing(void)
 }
 
 T_MAIN(T(permission_lasts_300s_unless_refreshed), T(all_peers_or_none), T(channels_are_one_to_one),
-       T(binding_installs_a_permission), T(out_of_memory_changes_nothing))
+       T(binding_installs_a_permission), T(out_of_memory_changes_nothing), T(unwanted_peers_are_forgotten))
