@@ -7,6 +7,7 @@
 RESULTS=build/results
 ROWS=$RESULTS/rows.json
 TALLY=("$PYTHON" tests/tally.py)
+TURN_CLIENTS=tests/interop/test_turn_clients.py
 declare -A BUILT=()
 
 # suite            packages                what runs it
@@ -19,8 +20,8 @@ oom                build,oracle            meson_suite  test  oom
 asan               build,oracle            meson_suite  asan  unit fuzz sim oom
 clang              build,oracle,test       compiles     clang
 central            build,demo              programs     tests/central
-e2e                build,demo,test,browser with_build   tests/e2e
-interop            build,oracle,demo,test  with_build   tests/interop
+e2e                build,demo,test,browser,turn with_build   tests/e2e
+interop            build,oracle,demo,test,turn  with_build   tests/interop
 debian13           other_debian            other_debian trixie
 '
 
@@ -120,7 +121,8 @@ other_debian() {
 
 # --- the list ---
 
-# suite_names: those that this tree has tests for, then each program of tests/e2e by its own name
+# suite_names: those that this tree has tests for, then each program of tests/e2e by its own name, and turn, which is turnd
+# with the clients of others
 suite_names() {
     local name packages kind args
     while read -r name packages kind args; do
@@ -145,6 +147,7 @@ will_have_any() {
 
 single_names() {
     test_programs tests/e2e | sed 's|.*/test_||; s|\..*||'
+    [ ! -e $TURN_CLIENTS ] || echo turn
 }
 
 # row_of SUITE: its line of the table; a single program of tests/e2e gets one made for it
@@ -154,6 +157,8 @@ row_of() {
         file=$(find tests/e2e -maxdepth 1 -name "test_$1.*" | head -n 1)
         row="$1 build,demo,test,browser with_build $file"
         [ "$1" != front ] || row="$1 demo,test programs $file"
+        [ "$1" != turn ] || row="$1 build,turn with_build $TURN_CLIENTS"
+        [ "$1" != turn_abuse ] || row="$1 build,turn with_build $file"
     }
     printf '%s\n' "$row"
 }

@@ -140,11 +140,11 @@ void pipe_from_client(struct conn *c, struct span bytes); /* state CONN_PIPE: by
 void pipe_client_eof(struct conn *c);
 void pipe_room(struct conn *c);
 void pipe_close(struct conn *c);
-
-void dtls_due(struct conn *c, mono_t now); bool dtls_send(struct worker *w, struct conn *c, struct span head, struct span payload); /* shell_dtls.c */
-/* shell_peer.c */
+/* shell_dtls.c */
+bool dtls_send(struct worker *w, struct conn *c, struct span head, struct span payload);
+/* shell_peer.c: peer_left: a joined stream's conn is closed */
 void peers_open(struct worker *w);
 void peers_close(struct worker *w);
-void peer_left(struct worker *w, uint32_t id); /* a joined stream's conn is closed */
+void peer_left(struct worker *w, uint32_t id);
 
 #endif

@@ -119,7 +119,8 @@ void turn_done(struct turn *t);
 
 /* The wall clock may step: call now and then. */
 void turn_set_wall(struct turn *t, mono_t now, wall_t wall);
-/* New settings for what comes; sessions live on, but what they may reach is judged anew. Worker, keys, bounds of tables and relay addresses stay as they are. */
+/* New settings for what comes; sessions live on, but whom they may reach is judged anew. Worker, keys, bounds of
+ * tables and relay addresses stay as they are. */
 void turn_reconf(struct turn *t, const struct turn_conf *c);
 /* No new allocations (508); existing ones live on. */
 void turn_drain(struct turn *t);
