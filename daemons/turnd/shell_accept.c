@@ -11,6 +11,7 @@
 #include "sys/notify.h"
 #include "sys/sock.h"
 #include "turnd/shell_conn.h"
+#include "turnd/shell_peer.h"
 
 #define ACCEPT_BATCH 32
 #define ACCEPT_PAUSE DUR_MS(100) /* out of descriptors: the waiting connection would wake us for ever */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /* Clients' streams: how they are made, watched, written to, timed, moved to another worker and closed. */
 #include "turnd/shell_conn.h"
-#include "turnd/shell_udp.h"
+#include "turnd/shell_peer.h"
 
 #include <errno.h>
 #include <unistd.h>

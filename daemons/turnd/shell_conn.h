@@ -140,11 +140,5 @@ void pipe_from_client(struct conn *c, struct span bytes); /* state CONN_PIPE: by
 void pipe_client_eof(struct conn *c);
 void pipe_room(struct conn *c);
 void pipe_close(struct conn *c);
-/* shell_dtls.c */
-bool dtls_send(struct worker *w, struct conn *c, struct span head, struct span payload);
-/* shell_peer.c: peer_left: a joined stream's conn is closed */
-void peers_open(struct worker *w);
-void peers_close(struct worker *w);
-void peer_left(struct worker *w, uint32_t id);
 
 #endif

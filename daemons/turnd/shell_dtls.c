@@ -5,7 +5,7 @@
  * another one (a mobility ticket's allocation) is dropped, and the client's next attempt, from another port, may fare better.
  */
 #include "turnd/shell_conn.h"
-#include "turnd/shell_udp.h"
+#include "turnd/shell_peer.h"
 
 #define REPLACE_AFTER DUR_SEC(2) /* a ClientHello that comes earlier is one that was late */
 #define RECORDS_ROOM 4096        /* a datagram decrypts to less */

@@ -8,7 +8,7 @@
 
 #include "sys/sock.h"
 #include "turnd/shell_conn.h"
-#include "turnd/shell_udp.h"
+#include "turnd/shell_peer.h"
 
 struct peer {
 	struct handle self;

@@ -8,6 +8,7 @@
 
 #include "sys/log.h"
 #include "sys/reuseport.h"
+#include "turnd/shell_peer.h"
 #include "turnd/shell_udp.h"
 
 #define RECV_ROUNDS 8 /* batches per turn and socket, so that all others get theirs */

@@ -21,14 +21,4 @@ void steer_hand_over(struct worker *w, const struct client *c, struct span msg, 
 void steer_tick(struct worker *w, mono_t now);
 mono_t steer_next(const struct worker *w);
 
-/* shell_dtls.c */
-void dtls_dgram(struct worker *w, struct listener *l, const struct path *path, struct span dgram);
-
-/* shell_peer.c: RFC 6062 */
-int peer_listen(struct worker *w, struct handle alloc, int family, uint16_t port);
-void peer_unlisten(struct worker *w, int family, uint16_t port);
-int peer_connect(void *owner, uint32_t id, int family, uint16_t port, const struct addr *peer);
-void peer_join(void *owner, uint32_t id, struct handle conn);
-void peer_close(void *owner, uint32_t id);
-
 #endif

@@ -9,6 +9,7 @@
 #include "sys/rng_kernel.h"
 #include "sys/wakeup.h"
 #include "turnd/shell_conn.h"
+#include "turnd/shell_peer.h"
 #include "turnd/shell_udp.h"
 
 #define WALL_EVERY DUR_SEC(1) /* how stale the core's wall clock may get: credentials expire by it */

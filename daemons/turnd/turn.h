@@ -40,8 +40,7 @@ struct turn_conf {
 	struct peer_policy policy;
 	struct addr first, other; /* RFC 5780: primary and alternate address and port; unset: no behaviour discovery */
 	uint64_t max_bps;   /* bytes per second of an allocation; 0: no limit */
-	uint64_t max_life, probe_life, default_life; /* us */
-	uint64_t nonce_life;
+	uint64_t max_life, probe_life, default_life, nonce_life; /* us */
 	uint32_t max_allocs, max_perms, max_channels, max_streams; /* of this worker; per allocation; RFC 6062 per allocation */
 	bool udp_relay, tcp_relay, mobility;
 	uint8_t worker, n_workers;
