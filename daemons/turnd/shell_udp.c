@@ -24,11 +24,15 @@ struct relay {
 
 /* Another batch at once? One that did not fill its messages emptied the socket: asking again would only hear so. One
  * whose datagrams did not fit continues in memory, where no poll sees it. */
-static bool more_waits(const struct worker *w, uint64_t msgs_before, int n, int round)
+static bool more_waits(struct worker *w, uint64_t msgs_before, int n, int round)
 {
+	bool full = udp_mem_stats(w->mem)->recv_msgs - msgs_before == UDP_RX_MSGS;
+	bool last = round + 1 >= RECV_ROUNDS;
+
 	if (n == UDP_RX_DGRAMS)
 		return true;
-	return round + 1 < RECV_ROUNDS && udp_mem_stats(w->mem)->recv_msgs - msgs_before == UDP_RX_MSGS;
+	w->behind |= full && last;
+	return full && !last;
 }
 
 /* --- listeners ------------------------------------------------------------------------------------------ */

@@ -74,13 +74,16 @@ static void on_turn_end(void *arg)
 {
 	struct worker *w = arg;
 	const struct udp_stats *seen = udp_mem_stats(w->mem);
+	uint64_t nap;
 
 	conns_flush(w);
 	if (w->out.n)
 		worker_flush(w);
 	w->turns++;
 	timer_set(w->timer, mono_min(mono_min(turn_next(&w->turn), conns_next(w)), steer_next(w)));
-	loop_nap(pace_turn(&w->pace, seen->recv_msgs, seen->recv_dgrams, loop_now(w->loop)));
+	nap = pace_turn(&w->pace, seen->recv_msgs, seen->recv_dgrams, loop_now(w->loop));
+	loop_nap(w->behind ? 0 : nap);
+	w->behind = false;
 }
 
 /* --- what the core asks for ----------------------------------------------------------------------------- */

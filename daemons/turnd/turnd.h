@@ -79,6 +79,7 @@ struct worker {
 	struct steers *steers;
 	uint64_t turns;           /* of the loop */
 	struct pace pace;
+	bool behind;              /* something was left in a socket: no time to nap */
 	struct worker_stats {
 		uint64_t conns[VIA_MAX_], conns_refused, conns_ended; /* accepted, by kind */
 		uint64_t tls_failed, covered, proxy_refused, framing;
