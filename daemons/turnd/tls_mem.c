@@ -19,8 +19,10 @@
 
 #include "base/secret.h"
 #include "base/slab.h"
+#include "wire/dtls_records.h"
 
 #define CIPHERS "HIGH:!aNULL:!MD5"  /* ssl_ciphers, as nginx has it when nobody says otherwise */
+#define DTLS_CIPHERS "ECDHE+AESGCM"  /* nothing else: see dtls_records() */
 #define SESSION_SECONDS 300         /* ssl_session_timeout: clients see it as the tickets' lifetime */
 #define SESSION_CONTEXT "turnd: a session id " /* 20 bytes, as a SHA-1: tickets have nginx's size */
 #define SESSIONS_KEPT 1024          /* of TLS 1.2 clients without tickets */
@@ -188,7 +190,7 @@ static bool dtls_settings(SSL_CTX *c)
 	SSL_CTX_set_cookie_generate_cb(c, cookie_make);
 	SSL_CTX_set_cookie_verify_cb(c, cookie_check);
 	return SSL_CTX_set_min_proto_version(c, DTLS1_2_VERSION) && SSL_CTX_set_max_proto_version(c, DTLS1_2_VERSION) &&
-	       SSL_CTX_set_max_send_fragment(c, DTLS_RECORD_MAX) && SSL_CTX_set_cipher_list(c, CIPHERS);
+	       SSL_CTX_set_max_send_fragment(c, DTLS_RECORD_MAX) && SSL_CTX_set_cipher_list(c, DTLS_CIPHERS);
 }
 
 /* ---- certificate and key ---- */
@@ -443,6 +445,11 @@ enum tls_state tls_input(struct tls *t, struct span wire)
 {
 	if (t->state == TLS_CLOSED || t->state == TLS_FAILED)
 		return t->state;
+	if (t->dtls) {
+		wire.n = dtls_records(wire);
+		if (wire.n == 0)
+			return t->state;
+	}
 	if (t->dtls && t->state == TLS_HANDSHAKE && has_epoch1(wire)) {
 		if (t->early == DTLS_EARLY_MAX)
 			return t->state;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * STUN messages (RFC 8489) and the attributes of ICE (RFC 8445): parse to a struct, build with a writer. The attributes
- * of TURN and of behaviour discovery are wire/turn.h's. Pure; the digests come from libcrypto. No attribute is trusted
- * before its integrity was checked.
+ * STUN messages (RFC 8489) and the attributes of ICE (RFC 8445): parse to a struct, build with a writer; those of TURN are
+ * wire/turn.h's. Pure; digests come from libcrypto. No attribute is trusted before its integrity was checked.
  *
  *   0                   1                   2                   3
  *   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -78,6 +77,7 @@ enum stun_attr {
 	STUN_ATTR_RESPONSE_ORIGIN = 0x802b, /* RFC 5780 */
 	STUN_ATTR_OTHER_ADDRESS = 0x802c,   /* RFC 5780 */
 	TURN_ATTR_MOBILITY_TICKET = 0x8030, /* RFC 8016 */
+	TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT = 0x8032, /* of drafts before RFC 8656: coturn's clients */
 };
 
 enum stun_algorithm { STUN_ALG_NONE = 0, STUN_ALG_MD5 = 1, STUN_ALG_SHA256 = 2 }; /* RFC 8489 18.5 */

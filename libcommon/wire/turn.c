@@ -177,6 +177,7 @@ static const struct attr {
 	{ TURN_ATTR_REQUESTED_TRANSPORT, 4, 4, false, on_transport },
 	{ TURN_ATTR_REQUESTED_ADDRESS_FAMILY, 4, 4, false, on_family },
 	{ TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY, 4, 4, false, on_more_family },
+	{ TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT, 4, 4, false, on_more_family },
 	{ TURN_ATTR_EVEN_PORT, 1, 1, false, on_even_port },
 	{ TURN_ATTR_DONT_FRAGMENT, 0, 0, false, on_dont_fragment },
 	{ TURN_ATTR_RESERVATION_TOKEN, TURN_TOKEN_LEN, TURN_TOKEN_LEN, false, on_reservation },

@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 #include "sfud/transport/dtls_mem.h"
+#include "wire/dtls_records.h"
 
 static uint8_t mem[8 * OUTBOX_DGRAM_MAX];
 

@@ -3,8 +3,7 @@
 """turnd and the clients of others: coturn's utilities, aioice and aiortc, pion. In a network of its own, where every address
 is this machine's.
 
-What is not asked of turnutils_uclient, and why: -Z sends ADDITIONAL-ADDRESS-FAMILY under the number of a draft (0x8032; RFC
-8656 says 0x8000), so a client of our own asks; -R waits for ever for answers that no server owes it, coturn's neither; -P
+What is not asked of turnutils_uclient, and why: -R waits for ever for answers that no server owes it, coturn's neither; -P
 wants a peer that nobody provides (incoming streams are part of -T); -J, -U and -b are about mechanisms turnd does not have.
 """
 import asyncio
@@ -79,6 +78,7 @@ UCLIENT = {
     "IPv6 relay, IPv6 server": ("-s -x -e PEER6", 2, 6),
     "IPv4 relay, IPv6 server": ("-s -X -e PEER", 2, 6),
     "IPv6 relay over tls": ("-s -x -t -S -e PEER6", 2, 6),
+    "dual allocation": ("-s -Z -e PEER", 2, 4),
     "mobility": ("-s -M -e PEER", 2, 4),
     "client to client": ("-s -y", 4, 4),
     "client to client over tcp": ("-s -y -t", 4, 4),
@@ -184,7 +184,7 @@ class Coturn(unittest.TestCase):
         self.assertEqual(run.grown(TO_PEER), 0)
 
     def test_dos_mode_is_served(self):
-        run = Run("-s -c -O -m 10 -e PEER")
+        run = Run("-s -c -O -m 10 -e PEER", Policy_UserQuota=100)
         self.assertEqual(run.status, 0, run.out)
         self.assertGreaterEqual(run.after['turn_allocated_total{via="udp"}'], 10)
 

@@ -37,9 +37,4 @@ struct dtls_ops {
 	void (*close)(struct dtls *d, const struct path *path, mono_t now, struct outbox *out);
 };
 
-/* How many bytes at the start of a datagram are whole DTLS 1.2 records that an association of ours could mean. The
- * rest is garbage: an unknown type or version, a third epoch, data in the first one, a length that is 0, beyond
- * the limit or beyond the datagram. */
-size_t dtls_records(struct span dgram);
-
 #endif

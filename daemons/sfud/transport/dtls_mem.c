@@ -16,6 +16,7 @@
 
 #include "base/secret.h"
 #include "base/slab.h"
+#include "wire/dtls_records.h"
 
 #define PROFILES "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80"
 #define CIPHERS "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384" /* GCM only: see dtls_records() */

@@ -3,6 +3,7 @@
 
 #include "base/secret.h"
 #include "wire/demux.h"
+#include "wire/dtls_records.h"
 
 enum event { EV_PATH, EV_OPEN, EV_DTLS_FAILED, EV_DTLS_CLOSED, EV_SETUP, EV_CONSENT, EV_CLOSE, EV_MAX_ };
 

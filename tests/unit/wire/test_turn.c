@@ -265,6 +265,7 @@ static void wrong_sizes_are_refused(void)
 		{ "DATA: ", TURN_ATTR_DATA, { 0, 800 }, true },
 		{ "REQUESTED-ADDRESS-FAMILY: ", TURN_ATTR_REQUESTED_ADDRESS_FAMILY, { 4, 4 }, false },
 		{ "ADDITIONAL-ADDRESS-FAMILY: ", TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY, { 4, 4 }, false },
+		{ "the same of a draft: ", TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT, { 4, 4 }, false },
 		{ "EVEN-PORT: ", TURN_ATTR_EVEN_PORT, { 1, 1 }, false },
 		{ "REQUESTED-TRANSPORT: ", TURN_ATTR_REQUESTED_TRANSPORT, { 4, 4 }, false },
 		{ "DONT-FRAGMENT: ", TURN_ATTR_DONT_FRAGMENT, { 0, 0 }, false },

@@ -3,7 +3,7 @@
  *   0        1        3        5                 11       13
  *  | type   | version | epoch  | sequence number | length | fragment ...
  */
-#include "sfud/transport/dtls.h"
+#include "wire/dtls_records.h"
 
 #define RECORD_HDR_LEN 13
 #define SEALED_MIN (8 + 16) /* RFC 5288 3: explicit nonce and tag; only GCM suites are offered */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "sfud/transport/dtls.h"
+#include "wire/dtls_records.h"
 
 #include "t.h"
 
