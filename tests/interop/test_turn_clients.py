@@ -78,7 +78,7 @@ UCLIENT = {
     "IPv6 relay, IPv6 server": ("-s -x -e PEER6", 2, 6),
     "IPv4 relay, IPv6 server": ("-s -X -e PEER", 2, 6),
     "IPv6 relay over tls": ("-s -x -t -S -e PEER6", 2, 6),
-    "dual allocation": ("-s -Z -e PEER", 2, 4),
+    "dual allocation": ("-s -Z -e PEER", 1, 4),
     "mobility": ("-s -M -e PEER", 2, 4),
     "client to client": ("-s -y", 4, 4),
     "client to client over tcp": ("-s -y -t", 4, 4),
