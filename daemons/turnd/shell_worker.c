@@ -74,15 +74,15 @@ static void on_turn_end(void *arg)
 {
 	struct worker *w = arg;
 	const struct udp_stats *seen = udp_mem_stats(w->mem);
-	uint64_t nap;
 
 	conns_flush(w);
 	if (w->out.n)
 		worker_flush(w);
 	w->turns++;
 	timer_set(w->timer, mono_min(mono_min(turn_next(&w->turn), conns_next(w)), steer_next(w)));
-	nap = pace_turn(&w->pace, seen->recv_msgs, seen->recv_dgrams, loop_now(w->loop));
-	loop_nap(w->behind ? 0 : nap);
+	if (pace_due(&w->pace, loop_now(w->loop)))
+		pace_window(&w->pace, seen->recv_msgs, seen->recv_dgrams, loop_cpu_ns(), loop_now(w->loop));
+	loop_nap(w->behind ? 0 : w->pace.nap);
 	w->behind = false;
 }
 

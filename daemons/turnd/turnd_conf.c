@@ -46,7 +46,7 @@ const struct conf_key turnd_keys[] = {
 	{ "Server.SendBuffer", &conf_u32, F(send_buffer), "4194304", NULL,
 	  "bytes of send buffer of a listening UDP socket" },
 	{ "Server.Coalesce", &conf_duration, F(coalesce), "1ms", NULL,
-	  "under load, look for datagrams this often at least instead of waking up for each; 0: always wake up" },
+	  "under load, and where that costs less, look for datagrams this often instead of waking up for each; 0: never" },
 	{ "Policy.AllowPeer", &conf_addr_set, F(allow_peer), "", NULL,
 	  "addresses to relay to although they are not global, any port; several lines add up" },
 	{ "Policy.DenyPeer", &conf_prefixes, F(deny_peer), "", NULL,

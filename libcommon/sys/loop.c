@@ -69,6 +69,14 @@ static uint64_t clock_us(clockid_t id)
 	return (uint64_t)ts.tv_sec * US_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
+uint64_t loop_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
 void loop_nap(uint64_t us)
 {
 	const struct timespec t = { (time_t)(us / US_PER_SEC), (long)(us % US_PER_SEC * 1000) };

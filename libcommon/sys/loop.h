@@ -38,6 +38,9 @@ wall_t loop_wall(struct loop *l);
 /* CLOCK_BOOTTIME, read afresh: for shells that measure or that handle several batches in one turn. */
 mono_t loop_clock(void);
 
+/* Processor time of this thread so far, in nanoseconds. */
+uint64_t loop_cpu_ns(void);
+
 /* Sleeps, whatever happens on descriptors meanwhile: for a turn's end, when more is worth waiting for. 0 does nothing. */
 void loop_nap(uint64_t us);
 
