@@ -35,20 +35,12 @@ static bool is_this_host(const struct peer_policy *p, const struct addr *a)
 	return is_ours(p, a) || c == ADDR_LOOPBACK || c == ADDR_UNSPECIFIED;
 }
 
-static bool is_any(const struct addr *a)
-{
-	static const struct addr any6;
-	const struct addr any4 = addr_v4(0, 0, 0, 0, 0);
-
-	return same_ip(a, &any6) || same_ip(a, &any4);
-}
-
 static bool is_listener(const struct peer_policy *p, const struct addr *a)
 {
 	for (uint32_t i = 0; a->port && i < p->n_listen; i++) {
 		const struct addr *l = &p->listen[i];
 
-		if (l->port == a->port && (is_any(l) ? is_this_host(p, a) : same_ip(l, a)))
+		if (l->port == a->port && (addr_is_any(l) ? is_this_host(p, a) : same_ip(l, a)))
 			return true;
 	}
 	return false;

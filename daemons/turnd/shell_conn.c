@@ -330,7 +330,7 @@ static void due(struct conn *c, mono_t now)
 	struct worker *w = c->worker;
 
 	if (!mono_reached(now, c->deadline)) {
-		dtls_due(c, now);
+		dtls_due(c);
 		return;
 	}
 	if (c->state == CONN_TURN && turn_has_client(&w->turn, &c->client))

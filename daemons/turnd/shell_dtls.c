@@ -150,14 +150,13 @@ static void session_new(struct worker *w, const struct path *path, struct tls *t
 	conn_deadline(c, mono_add(loop_now(w->loop), CONN_SETUP_WAIT));
 }
 
-void dtls_dgram(struct worker *w, struct listener *l, const struct path *path, struct span dgram)
+void dtls_dgram(struct worker *w, const struct path *path, struct span dgram)
 {
 	struct origin o = { w, path };
 	const struct tls_io io = { origin_to_peer, origin_to_app, &o };
 	struct conn *c = by_path(w, path);
 	struct tls *tls;
 
-	(void)l;
 	/* RFC 6347 4.2.8: a client may start anew from the same port; what it had lives until the cookie has come back. */
 	if (c && (c->state == CONN_HELLO || !dtls_is_hello(dgram) ||
 		  mono_since(loop_now(w->loop), c->began) < REPLACE_AFTER)) {
@@ -195,9 +194,8 @@ bool dtls_send(struct worker *w, struct conn *c, struct span head, struct span p
 	return false;
 }
 
-void dtls_due(struct conn *c, mono_t now)
+void dtls_due(struct conn *c)
 {
-	(void)now;
 	if (c->tls)
 		dtls_tick(c->tls);
 	if (c->tls && tls_state_of(c->tls) == TLS_FAILED) {

@@ -16,8 +16,8 @@ void peer_close(void *owner, uint32_t id);
 void peer_left(struct worker *w, uint32_t id); /* a joined stream's conn is closed */
 
 /* shell_dtls.c */
-void dtls_dgram(struct worker *w, struct listener *l, const struct path *path, struct span dgram);
+void dtls_dgram(struct worker *w, const struct path *path, struct span dgram);
 bool dtls_send(struct worker *w, struct conn *c, struct span head, struct span payload);
-void dtls_due(struct conn *c, mono_t now);
+void dtls_due(struct conn *c);
 
 #endif

@@ -37,14 +37,6 @@ static bool more_waits(struct worker *w, uint64_t msgs_before, int n, int round)
 
 /* --- listeners ------------------------------------------------------------------------------------------ */
 
-static bool is_any(const struct addr *a)
-{
-	const struct addr any4 = addr_v4(0, 0, 0, 0, 0);
-	const struct addr any6 = { 0 };
-
-	return addr_same_ip(a, &any4) || addr_same_ip(a, &any6);
-}
-
 static void client_input(struct worker *w, struct listener *l, const struct dgram *g, mono_t now)
 {
 	struct client c = { .path = g->path, .via = VIA_UDP };
@@ -54,7 +46,7 @@ static void client_input(struct worker *w, struct listener *l, const struct dgra
 		c.path.local = l->udp.local; /* bound to that one */
 	c.path.local.port = l->udp.local.port;
 	if (l->dtls)
-		dtls_dgram(w, l, &c.path, msg);
+		dtls_dgram(w, &c.path, msg);
 	else if (turn_input(&w->turn, &c, msg, now) == DROP_OTHER_WORKER)
 		steer_hand_over(w, &c, msg, w->turn.other);
 }
@@ -92,7 +84,7 @@ static int open_listener(struct worker *w, const struct addr *at, bool dtls)
 	const struct turnd_conf *conf = &w->d->conf;
 	struct listener *l = &w->listener[w->n_listeners];
 	bool shared = w->d->n_workers > 1;
-	struct udp_conf c = { .bind = *at, .one_local = !is_any(at) };
+	struct udp_conf c = { .bind = *at, .one_local = !addr_is_any(at) };
 	char text[ADDR_TEXT_MAX];
 	int r = 0;
 
@@ -188,7 +180,7 @@ struct udp *udp_by_local(struct worker *w, const struct addr *local)
 	for (uint32_t i = 0; i < w->n_listeners; i++) {
 		struct udp *u = &w->listener[i].udp;
 
-		if (u->local.port == local->port && (is_any(&u->local) || addr_same_ip(&u->local, local)))
+		if (u->local.port == local->port && (addr_is_any(&u->local) || addr_same_ip(&u->local, local)))
 			return u;
 	}
 	return NULL;

@@ -83,14 +83,6 @@ static int refuse(const char *key, const char *why)
 
 /* --- addresses ---------------------------------------------------------------------------------------- */
 
-static bool is_any(const struct addr *a)
-{
-	const struct addr any4 = addr_v4(0, 0, 0, 0, 0);
-	const struct addr any6 = { 0 };
-
-	return addr_same_ip(a, &any4) || addr_same_ip(a, &any6);
-}
-
 /* [::] takes IPv4, too: beside it 0.0.0.0 of the same port is no second socket. Without IPv6 it is the other way round. */
 static void listen_fix(struct conf_addr_list *l, uint16_t port)
 {
@@ -102,12 +94,12 @@ static void listen_fix(struct conf_addr_list *l, uint16_t port)
 		bool again = false;
 
 		a.port = a.port ? a.port : port;
-		if (!v6 && is_any(&a))
+		if (!v6 && addr_is_any(&a))
 			a = addr_v4(0, 0, 0, 0, a.port);
 		for (uint32_t k = 0; k < l->n; k++) {
 			const struct addr *o = &l->a[k];
 			uint16_t at = o->port ? o->port : port;
-			bool covers = v6 && k != i && is_any(&a) && addr_is_v4(&a) && is_any(o) && !addr_is_v4(o);
+			bool covers = v6 && k != i && addr_is_any(&a) && addr_is_v4(&a) && addr_is_any(o) && !addr_is_v4(o);
 
 			again |= at == a.port && (covers || (k < n && addr_same_ip(o, &a)));
 		}
@@ -122,7 +114,7 @@ static void listen_fix(struct conf_addr_list *l, uint16_t port)
 static const struct addr *first_of(const struct conf_addr_list *l, bool v4)
 {
 	for (uint32_t i = 0; i < l->n; i++) {
-		if (addr_is_v4(&l->a[i]) == v4 && !is_any(&l->a[i]))
+		if (addr_is_v4(&l->a[i]) == v4 && !addr_is_any(&l->a[i]))
 			return &l->a[i];
 	}
 	return NULL;
@@ -131,7 +123,7 @@ static const struct addr *first_of(const struct conf_addr_list *l, bool v4)
 static int one_per_family(const char *key, const struct conf_addr_list *l)
 {
 	for (uint32_t i = 0; i < l->n; i++) {
-		if (is_any(&l->a[i]) || l->a[i].port)
+		if (addr_is_any(&l->a[i]) || l->a[i].port)
 			return refuse(key, "addresses of this host, without a port");
 		if (!addr_eq(first_of(l, addr_is_v4(&l->a[i])), &l->a[i]))
 			return refuse(key, "one IPv4 and one IPv6 address at most");
@@ -206,7 +198,7 @@ static int derive_alternate(struct turnd_conf *c)
 
 	if (addr_is_unset(&other))
 		return 0;
-	if (!first || is_any(&other) || addr_same_ip(first, &other))
+	if (!first || addr_is_any(&other) || addr_same_ip(first, &other))
 		return refuse("Server.AlternateAddress", "Listen must name another address of the same family");
 	if (other.port == 0)
 		other.port = (uint16_t)(first->port + 1);

@@ -36,6 +36,14 @@ bool addr_is_v4(const struct addr *a)
 	return memcmp(a->ip, mapped, 12) == 0;
 }
 
+bool addr_is_any(const struct addr *a)
+{
+	const struct addr any4 = addr_v4(0, 0, 0, 0, 0);
+	static const uint8_t any6[16];
+
+	return memcmp(a->ip, any6, sizeof(any6)) == 0 || memcmp(a->ip, any4.ip, sizeof(any4.ip)) == 0;
+}
+
 bool addr_is_unset(const struct addr *a)
 {
 	static const struct addr unset;

@@ -43,6 +43,7 @@ struct addr addr_from_v6(const uint8_t ip[16], uint16_t port);
 
 bool addr_is_v4(const struct addr *a);
 bool addr_is_unset(const struct addr *a); /* all zero */
+bool addr_is_any(const struct addr *a);   /* 0.0.0.0 or ::, any port: every address of a host */
 bool addr_eq(const struct addr *a, const struct addr *b);
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 bool path_eq(const struct path *a, const struct path *b);

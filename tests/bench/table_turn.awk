@@ -49,7 +49,7 @@ function flagged(server, name,    list, n, i, sum) {
 
 function remarks(server,    kinds, i, n, k, w) {
     if (flagged(server, "uclient_failed"))
-        printf "# %s: turnutils_uclient with channels gave up (it asks for 0x4000 to 0x7fff, RFC 8656 ends at 0x4fff)\n", server
+        printf "# %s: turnutils_uclient with channels gave up\n", server
     n = split("burst single", kinds, " ")
     for (i = 1; i <= n; i++) {
         k = kinds[i]

@@ -243,5 +243,17 @@ static void prefixes_hold_their_addresses(void)
 	}
 }
 
-T_MAIN(T(prints_the_rfc5952_text), T(refuses_what_is_not_an_address), T(text_round_trips),
+/* A port does not matter, and a mapped 0.0.0.0 is IPv4's. */
+static void any_address_is_told(void)
+{
+	const struct addr v6 = { .port = 80 }, v4 = addr_v4(0, 0, 0, 0, 80), near[] = {
+		addr_v4(0, 0, 0, 1, 0), addr_v4(127, 0, 0, 1, 0), { .ip = { [15] = 1 } }, { .ip = { 0x20 } },
+	};
+
+	OK(addr_is_any(&v6) && addr_is_any(&v4));
+	for (size_t i = 0; i < ARRAY_LEN(near); i++)
+		OK(!addr_is_any(&near[i]));
+}
+
+T_MAIN(T(any_address_is_told), T(prints_the_rfc5952_text), T(refuses_what_is_not_an_address), T(text_round_trips),
        T(classifies_by_the_registries), T(unwraps_what_it_carries), T(compares_as_a_value), T(prefixes_hold_their_addresses))
