@@ -153,12 +153,10 @@ static enum drop relay_in(struct turn *t, struct alloc *a, const struct addr *pe
 	return DROP_NONE;
 }
 
-enum drop turn_relay_input(struct turn *t, struct handle alloc, int family, const struct addr *from, struct span data,
-			   mono_t now)
+enum drop turn_relay_input(struct turn *t, struct handle alloc, const struct addr *from, struct span data, mono_t now)
 {
 	enum drop d = relay_in(t, alloc_get(t, alloc), from, data, now);
 
-	(void)family; /* that of `from` */
 	t->stats.drops[d] += d != DROP_NONE;
 	return d;
 }

@@ -302,11 +302,10 @@ enum drop req_connection_bind(struct turn *t, struct req *q)
 	return DROP_NONE;
 }
 
-void turn_peer_gone(struct turn *t, uint32_t id, mono_t now)
+void turn_peer_gone(struct turn *t, uint32_t id)
 {
 	struct turn_stream *s = by_id(t, id);
 
-	(void)now;
 	if (s)
 		stream_free(t, s);
 }

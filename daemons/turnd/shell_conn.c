@@ -132,7 +132,7 @@ void conn_close(struct worker *w, struct conn *c)
 	if (c->state == CONN_PIPE)
 		pipe_close(c);
 	else if (c->state == CONN_TURN)
-		turn_client_gone(&w->turn, &c->client, now_of(c));
+		turn_client_gone(&w->turn, &c->client);
 	if (c->tls && !c->eof)
 		tls_close(c->tls);
 	if (c->fd >= 0 && !c->broken)
@@ -420,7 +420,7 @@ void conn_move(struct conn *c, struct worker *to, struct span msg)
 	if (w->out.n)
 		worker_flush(w);
 	if (c->state == CONN_TURN)
-		turn_client_gone(&w->turn, &c->client, now_of(c));
+		turn_client_gone(&w->turn, &c->client);
 	conn_unfile(c);
 	c->rest = span_of(NULL, 0);
 	c->in_n = 0; /* msg, if it was there */

@@ -163,7 +163,7 @@ static void end_in_worker(struct worker *w, void *arg)
 	struct ending *e = arg;
 
 	if (w->index == e->worker)
-		e->ended = turn_end(&w->turn, e->alloc, worker_now(w));
+		e->ended = turn_end(&w->turn, e->alloc);
 }
 
 static void on_end_session(struct varlink_call *c, void *arg)

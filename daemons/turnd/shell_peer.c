@@ -100,7 +100,7 @@ static void on_waiting(int fd, unsigned events, void *arg)
 	if (r > 0)
 		return;
 	peer_free(p);
-	turn_peer_gone(&w->turn, id, worker_now(w));
+	turn_peer_gone(&w->turn, id);
 }
 
 static void wait_for_client(struct peer *p)
@@ -191,7 +191,7 @@ void peer_left(struct worker *w, uint32_t id)
 
 	if (p)
 		peer_free(p);
-	turn_peer_gone(&w->turn, id, worker_now(w));
+	turn_peer_gone(&w->turn, id);
 }
 
 static void admit_peer(struct acceptor *a, int fd, const struct addr *peer)
@@ -209,7 +209,7 @@ static void admit_peer(struct acceptor *a, int fd, const struct addr *peer)
 	if (p)
 		wait_for_client(p);
 	else
-		turn_peer_gone(&w->turn, id, worker_now(w));
+		turn_peer_gone(&w->turn, id);
 }
 
 int peer_listen(struct worker *w, struct handle alloc, int family, uint16_t port)

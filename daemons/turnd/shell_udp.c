@@ -224,12 +224,11 @@ static void on_relay(int fd, unsigned events, void *arg)
 		uint64_t msgs = udp_mem_stats(w->mem)->recv_msgs;
 		int n = udp_recv(&r->udp, w->dgrams);
 		const struct handle alloc = r->alloc;
-		const int family = r->family;
 
 		for (int i = 0; i < n; i++) {
 			const struct dgram *g = &w->dgrams[i];
 
-			(void)turn_relay_input(&w->turn, alloc, family, &g->path.remote, span_of(g->p, g->n), now);
+			(void)turn_relay_input(&w->turn, alloc, &g->path.remote, span_of(g->p, g->n), now);
 		}
 		if (w->out.n)
 			worker_flush(w);

@@ -179,11 +179,10 @@ const struct client *alloc_client(const struct alloc *a)
 	return in_use(&a->former) ? &a->former.client : &a->now.client;
 }
 
-void turn_client_gone(struct turn *t, const struct client *c, mono_t now)
+void turn_client_gone(struct turn *t, const struct client *c)
 {
 	struct alloc *a = find(t, c);
 
-	(void)now;
 	if (!a)
 		return;
 	if (in_use(&a->former)) {

@@ -206,11 +206,10 @@ mono_t turn_next(const struct turn *t)
 	return mono_min(dq_next_at(&t->due), mono_min(dq_next_at(&t->held_due), dq_next_at(&t->streams_due)));
 }
 
-bool turn_end(struct turn *t, struct handle alloc, mono_t now)
+bool turn_end(struct turn *t, struct handle alloc)
 {
 	struct alloc *a = alloc_get(t, alloc);
 
-	(void)now;
 	if (a)
 		alloc_end(t, a);
 	return a != NULL;

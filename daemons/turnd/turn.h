@@ -128,22 +128,21 @@ void turn_drain(struct turn *t);
  * DROP_OTHER_WORKER: nothing was done; hand the message (and its stream) to worker t->other. */
 enum drop turn_input(struct turn *t, const struct client *c, struct span msg, mono_t now);
 /* One datagram that reached an allocation's relay socket. The same rule for data. */
-enum drop turn_relay_input(struct turn *t, struct handle alloc, int family, const struct addr *from, struct span data,
-			   mono_t now);
+enum drop turn_relay_input(struct turn *t, struct handle alloc, const struct addr *from, struct span data, mono_t now);
 /* A client's stream or DTLS association ended: so does its allocation, unless it is mobile (RFC 8016). */
-void turn_client_gone(struct turn *t, const struct client *c, mono_t now);
+void turn_client_gone(struct turn *t, const struct client *c);
 
 /* RFC 6062: an outgoing connection succeeded (0) or failed (-errno); a peer connected to a relayed address (id of the new
  * stream, or 0: close it); a peer's stream has ended, joined or not. */
 void turn_peer_connected(struct turn *t, uint32_t id, int err, mono_t now);
 uint32_t turn_peer_accepted(struct turn *t, struct handle alloc, int family, const struct addr *peer, mono_t now);
-void turn_peer_gone(struct turn *t, uint32_t id, mono_t now);
+void turn_peer_gone(struct turn *t, uint32_t id);
 
 void turn_tick(struct turn *t, mono_t now);
 mono_t turn_next(const struct turn *t);
 
 /* Ends an allocation now: for the operator. False when it is gone. */
-bool turn_end(struct turn *t, struct handle alloc, mono_t now);
+bool turn_end(struct turn *t, struct handle alloc);
 bool turn_has_client(struct turn *t, const struct client *c); /* has it an allocation? */
 const struct alloc *turn_alloc(const struct turn *t, struct handle alloc);
 

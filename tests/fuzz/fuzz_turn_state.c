@@ -240,7 +240,7 @@ static void data_of_peer(struct script *s, uint8_t arg)
 	struct addr peer = a_peer(s, next(s) % PEERS);
 	const struct rig_relay *to = &s->r.relay[s->r.n_relays ? arg % s->r.n_relays : 0];
 
-	(void)turn_relay_input(&s->r.t, to->alloc, family_of(&peer), &peer, span_of(data, (size_t)arg * 2), s->r.now);
+	(void)turn_relay_input(&s->r.t, to->alloc, &peer, span_of(data, (size_t)arg * 2), s->r.now);
 	s->r.ob.full(&s->r.ob);
 	judge(s, NULL, (struct span){ 0 });
 	if (!(arg & 1) || s->astray.n == 0)
@@ -271,7 +271,7 @@ static void stream_of_peer(struct script *s, uint8_t arg)
 		turn_peer_connected(&s->r.t, id, err, s->r.now);
 		break;
 	default:
-		turn_peer_gone(&s->r.t, id, s->r.now);
+		turn_peer_gone(&s->r.t, id);
 		if (s->n_alive)
 			judge_del_alive(s, id);
 	}
@@ -323,7 +323,7 @@ static void disturb(struct script *s, uint8_t arg)
 
 static void gone(struct script *s, struct rig_client *c, uint8_t arg)
 {
-	turn_client_gone(&s->r.t, &c->c, s->r.now);
+	turn_client_gone(&s->r.t, &c->c);
 	if (c->c.via == VIA_UDP) /* it moved */
 		c->c.path.remote.port = (uint16_t)(c->c.path.remote.port + (arg & 1));
 	else
@@ -337,7 +337,7 @@ static void end_one(struct script *s, uint8_t arg)
 	struct handle h = n ? s->r.relay[arg % n].alloc : (struct handle){ arg, 1 };
 	bool there = turn_alloc(&s->r.t, h) != NULL;
 
-	MUST(turn_end(&s->r.t, h, s->r.now) == there && !turn_alloc(&s->r.t, h));
+	MUST(turn_end(&s->r.t, h) == there && !turn_alloc(&s->r.t, h));
 	if (arg == 0xff)
 		turn_drain(&s->r.t);
 	judge(s, NULL, (struct span){ 0 });

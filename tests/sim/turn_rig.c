@@ -227,8 +227,7 @@ enum drop rig_from_peer(struct rig_client *c, const struct addr *peer, struct sp
 {
 	struct turn_rig *r = c->r;
 	struct alloc *a = rig_alloc(c);
-	int f = family_of(peer);
-	enum drop d = turn_relay_input(&r->t, a ? a->self : (struct handle){ 0 }, f, peer, data, r->now);
+	enum drop d = turn_relay_input(&r->t, a ? a->self : (struct handle){ 0 }, peer, data, r->now);
 
 	on_full(&r->ob);
 	return d;
@@ -242,7 +241,7 @@ enum drop rig_hairpin(struct turn_rig *r, const struct rig_sent *s)
 	struct rig_sent copy = *s;
 	enum drop d;
 
-	d = turn_relay_input(&r->t, to ? to->alloc : (struct handle){ 0 }, f, &from, span_of(copy.b, copy.n), r->now);
+	d = turn_relay_input(&r->t, to ? to->alloc : (struct handle){ 0 }, &from, span_of(copy.b, copy.n), r->now);
 	on_full(&r->ob);
 	return d;
 }

@@ -237,7 +237,7 @@ static void ended_allocation_is_silent(void)
 	EQ(rig_channel_data(&w.c, 0x4000, SPAN_LIT("data")), DROP_CLIENT_UNKNOWN);
 	EQ(rig_from_peer(&w.c, &w.peer, SPAN_LIT("data")), DROP_RELAY_GONE);
 	rig_tick(&w.r, 0);
-	EQ(turn_relay_input(&w.r.t, was, REL_V4, &w.peer, SPAN_LIT("data"), w.r.now), DROP_RELAY_GONE);
+	EQ(turn_relay_input(&w.r.t, was, &w.peer, SPAN_LIT("data"), w.r.now), DROP_RELAY_GONE);
 	rig_client(&stranger, &w.r, VIA_UDP, addr_v4(7, 7, 7, 7, 2222));
 	EQ(rig_channel_data(&stranger, 0x4000, SPAN_LIT("data")), DROP_CLIENT_UNKNOWN);
 	EQ(rig_send(&stranger, &w.peer, SPAN_LIT("data"), false), DROP_CLIENT_UNKNOWN);

@@ -252,7 +252,7 @@ static void mobile_allocation_outlives_its_stream(void)
 
 	begin(&w, VIA_TLS, W_MOBILE);
 	EQ(rig_permit(&w.c, &w.peer), 0);
-	turn_client_gone(&w.r.t, &w.c.c, w.r.now);
+	turn_client_gone(&w.r.t, &w.c.c);
 	EQ(w.r.t.allocs.live, 1);
 	EQ(move_to(&w, &d, VIA_UDP, 1), 0);
 	EQ(rig_send(&d, &w.peer, SPAN_LIT("data"), false), DROP_NONE);

@@ -175,9 +175,9 @@ static void peer_connects(void)
 	t_row = "no such allocation: ";
 	EQ(turn_peer_accepted(&w.r.t, (struct handle){ 0 }, REL_V4, &w.peer, w.r.now), 0);
 	t_row = "gone before it was joined, and after: ";
-	turn_peer_gone(&w.r.t, id, w.r.now);
+	turn_peer_gone(&w.r.t, id);
 	EQ(w.r.t.streams.live, 1);
-	turn_peer_gone(&w.r.t, id, w.r.now);
+	turn_peer_gone(&w.r.t, id);
 	EQ(w.r.t.streams.live, 1);
 	rig_done(&w.r);
 }
@@ -265,7 +265,7 @@ static void streams_only(void)
 	EQ(rig_send(&w.c, &w.peer, SPAN_LIT("data"), false), DROP_PEER_FAMILY);
 	EQ(rig_bind(&w.c, 0x4000, &w.peer), 400);
 	EQ(connect_to(&w.c, &w.peer), -1);
-	turn_client_gone(&w.r.t, &w.c.c, w.r.now);
+	turn_client_gone(&w.r.t, &w.c.c);
 	EQ(w.r.closed, w.r.connecting);
 	EQ(w.r.t.allocs.live, 0);
 	EQ(w.r.t.streams.live, 0);

@@ -52,7 +52,7 @@ static void many_come_and_go(void)
 			uint32_t k = (i * 7 + round) % ARRAY_LEN(c);
 
 			if (k % 2)
-				turn_client_gone(&r.t, &c[k].c, r.now);
+				turn_client_gone(&r.t, &c[k].c);
 			else
 				EQ(rig_refresh(&c[k], 0), 0);
 			OK(!rig_alloc(&c[k]));
@@ -77,11 +77,11 @@ static void stream_takes_its_allocation_along(void)
 	rig_client(&c, &r, VIA_TLS, from(1));
 	rig_client(&d, &r, VIA_TLS, from(1));
 	EQ(rig_allocate(&c), 0);
-	turn_client_gone(&r.t, &d.c, r.now);
+	turn_client_gone(&r.t, &d.c);
 	EQ(r.t.allocs.live, 1);
-	turn_client_gone(&r.t, &c.c, r.now);
+	turn_client_gone(&r.t, &c.c);
 	EQ(r.t.allocs.live, 0);
-	turn_client_gone(&r.t, &c.c, r.now);
+	turn_client_gone(&r.t, &c.c);
 	rig_done(&r);
 }
 
@@ -110,7 +110,7 @@ static void either_stream_may_end(void)
 
 		OK(rig_alloc(&c) == a && rig_alloc(&d) == a);
 		OK(client_same(alloc_client(a), &c.c));
-		turn_client_gone(&r.t, which ? &d.c : &c.c, r.now);
+		turn_client_gone(&r.t, which ? &d.c : &c.c);
 		EQ(rig_alloc(&c) == a, which);
 		EQ(rig_alloc(&d) == a, !which);
 		OK(client_same(alloc_client(a), which ? &c.c : &d.c));

@@ -224,8 +224,8 @@ static void operator_ends_a_session(void)
 	EQ(rig_allocate(&w.c), 0);
 	h = rig_alloc(&w.c)->self;
 	OK(turn_alloc(&w.r.t, h) != NULL);
-	OK(turn_end(&w.r.t, h, w.r.now));
-	OK(!turn_end(&w.r.t, h, w.r.now));
+	OK(turn_end(&w.r.t, h));
+	OK(!turn_end(&w.r.t, h));
 	OK(!turn_alloc(&w.r.t, h));
 	EQ(w.r.n_relays, 0);
 	rig_done(&w.r);
