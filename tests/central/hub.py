@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 """The embedded hub of `./edge demo`: the call page and what the page asks of a central system.
 
-It is also the place where the scripted double of the central system grows (spec/control-plane.md 8b): a part is one
-module with one class whose routes() joins the table in Hub.app(). Nothing here shares code with the daemons that it
-tests. Everything lives in memory and is bounded; a restart forgets names and nothing else.
+A part is one module with one class whose routes() joins the table in Hub.app(); central.py adds those of the partner API.
+Nothing here shares code with the daemons that it tests. Everything lives in memory and is bounded; a restart forgets names
+and nothing else.
 """
 
 import argparse
@@ -29,17 +29,21 @@ HERE = Path(__file__).resolve().parent
 class Hub:
     """One hub: its parts, and the application that joins their routes."""
 
-    def __init__(self, secret: bytes, token_ttl: int = 3600, page_dir: Path = HERE / 'page', turn=None):
-        self.roster = Roster()
+    def __init__(self, secret: bytes, token_ttl: int = 3600, page_dir: Path = HERE / 'page', turn=None, public=None, more=()):
+        self.roster, self.mint = Roster(), TokenMint(secret, token_ttl)
         self.parts = [
-            PublicApi(),
+            public or PublicApi(),
             turn or TurnCredentials(),
-            Demo(TokenMint(secret, token_ttl), self.roster),
-            PageFiles(page_dir),
+            Demo(self.mint, self.roster),
+            *more,
+            PageFiles(page_dir),        # last: it takes every path
         ]
 
+    def middlewares(self) -> list:
+        return [error_middleware]
+
     def app(self) -> web.Application:
-        app = web.Application(middlewares=[error_middleware], client_max_size=64 * 1024)
+        app = web.Application(middlewares=self.middlewares(), client_max_size=64 * 1024)
         app.on_response_prepare.append(secure_headers)
         for part in self.parts:
             app.add_routes(part.routes())

@@ -36,7 +36,7 @@ class PageFiles:
             self._files['/favicon.ico'] = self._files['/icon.svg']
 
     def routes(self):
-        return [web.get('/{path:.*}', self.file)]
+        return [web.get('/{path:.*}', self.file, name='page')]
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         found = self._files.get(request.path)

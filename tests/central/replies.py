@@ -35,6 +35,15 @@ SECURITY = {
 
 class BadField(Exception):
     """A parameter is missing or wrong; the text starts with its name and becomes the reply's "error"."""
+    status = 400
+
+
+class Refused(Exception):
+    """A reply of the partner API with "error" and "code" (spec/control-plane.md section 1)."""
+
+    def __init__(self, status: int, code: str, text: str, headers=None):
+        super().__init__(text)
+        self.status, self.code, self.headers = status, code, headers or {}
 
 
 def json_reply(body: dict, status: int = 200) -> web.Response:
@@ -47,6 +56,10 @@ async def error_middleware(request: web.Request, handler):
         return await handler(request)
     except BadField as e:
         return json_reply({'error': str(e)}, status=400)
+    except Refused as e:
+        reply = json_reply({'error': str(e), 'code': e.code}, status=e.status)
+        reply.headers.update(e.headers)
+        return reply
     except web.HTTPException as e:
         if e.status < 400:
             raise

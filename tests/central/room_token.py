@@ -32,6 +32,9 @@ class TokenMint:
         self._now = now
         self.ttl = ttl
 
+    def set_secret(self, secret: bytes) -> None:
+        self._secret = secret
+
     def mint(self, room: str, sub: int) -> str:
         iat = int(self._now())
         head = {'alg': 'HS256', 'typ': 'JWT'}

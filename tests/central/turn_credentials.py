@@ -69,8 +69,11 @@ class TurnCredentials:
         self._stun_urls, self._turn_urls = list(stun_urls), list(turn_urls)
         self._limiter = limiter or Limiter()
 
+    def set_secret(self, secret) -> None:
+        self._secret = secret
+
     def routes(self):
-        return [web.post('/api/turn-credentials', self.credentials)]
+        return [web.post('/api/turn-credentials', self.credentials, name='turn-credentials')]
 
     async def credentials(self, request: web.Request) -> web.Response:
         wait = self._limiter.wait(client_of(request))
