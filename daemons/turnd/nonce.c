@@ -11,8 +11,8 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "base/base64.h"
 #include "base/secret.h"
-#include "wire/base64.h"
 
 #define COOKIE "obMatJos2" /* RFC 8489 9.2 */
 #define HEAD_LEN (sizeof(COOKIE) - 1 + 4)

@@ -4,8 +4,8 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "base/base64.h"
 #include "base/secret.h"
-#include "wire/base64.h"
 
 #define HS256_LEN 32
 #define ED25519_LEN 64

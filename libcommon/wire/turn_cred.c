@@ -4,8 +4,8 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "base/base64.h"
 #include "base/secret.h"
-#include "wire/base64.h"
 
 #define SHA1_LEN 20
 #define EXPIRY_MAX (UINT64_C(1) << 40) /* seconds; far beyond any, and its microseconds fit */

@@ -4,8 +4,8 @@
  * 0 the rest is a token; 1..3 the rest is edits of a signed token, (position, letter) each; 4 the rest is a payload,
  * signed, and its claims must make sense; 5 the rest is a public key in any of its forms.
  */
+#include "base/base64.h"
 #include "fuzz.h"
-#include "wire/base64.h"
 #include "wire/jwt.h"
 
 #define SECRET SPAN_LIT("0123456789abcdef0123456789abcdef")

@@ -3,7 +3,7 @@
 
 #include <openssl/evp.h>
 
-#include "wire/base64.h"
+#include "base/base64.h"
 
 #define VERSION "13"
 #define KEY_LEN 24 /* 16 bytes in base64 */

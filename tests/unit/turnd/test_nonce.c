@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #include "turnd/nonce.h"
 
+#include "base/base64.h"
 #include "t.h"
-#include "wire/base64.h"
 
 #define AGE DUR_SEC(600)
 

@@ -4,7 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "wire/base64.h"
+#include "base/base64.h"
 
 #include "t.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /* Base64 (RFC 4648 4, padded) and base64url (RFC 4648 5, unpadded). Decoders are strict: one text per value. */
-#ifndef WIRE_BASE64_H
-#define WIRE_BASE64_H
+#ifndef BASE_BASE64_H
+#define BASE_BASE64_H
 
 #include "base/err.h"
 #include "base/span.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "wire/base64.h"
+#include "base/base64.h"
 
 #include "t.h"
 
