@@ -66,22 +66,48 @@ static bool is_path(uint8_t c)
 	return is_target(c) && c != '?';
 }
 
-static int request_line(struct span line, struct http_head *h)
+static int version_of(struct span version, struct http_head *h)
 {
-	struct span version;
-
-	h->method = take_while(&line, is_tchar);
-	if (h->method.n == 0 || !take_byte(&line, ' ') || line.n == 0 || line.p[0] != '/')
-		return ERR_MALFORMED;
-	version = line;
-	h->path = take_while(&version, is_path);
-	h->target = take_while(&line, is_target);
-	if (!take_byte(&line, ' '))
-		return ERR_MALFORMED;
-	version = line;
 	if (version.n != 8 || memcmp(version.p, "HTTP/1.", 7) != 0 || version.p[7] < '0' || version.p[7] > '9')
 		return ERR_MALFORMED;
 	h->minor = (uint8_t)(version.p[7] - '0');
+	return 0;
+}
+
+static int request_line(struct span line, struct http_head *h, int *unused)
+{
+	struct span rest;
+
+	(void)unused;
+	h->method = take_while(&line, is_tchar);
+	if (h->method.n == 0 || !take_byte(&line, ' ') || line.n == 0 || line.p[0] != '/')
+		return ERR_MALFORMED;
+	rest = line;
+	h->path = take_while(&rest, is_path);
+	h->target = take_while(&line, is_target);
+	return take_byte(&line, ' ') ? version_of(line, h) : ERR_MALFORMED;
+}
+
+static bool is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* RFC 9112 4. The reason means nothing; the space in front of it, which some forget, does neither. */
+static int status_line(struct span line, struct http_head *h, int *ret_status)
+{
+	struct span version = span_of(line.p, line.n < 8 ? line.n : 8), code;
+
+	if (version_of(version, h) < 0)
+		return ERR_MALFORMED;
+	line = span_of(line.p + 8, line.n - 8);
+	if (!take_byte(&line, ' '))
+		return ERR_MALFORMED;
+	code = take_while(&line, is_digit);
+	if (code.n != 3 || code.p[0] < '1' || code.p[0] > '5' || (line.n && line.p[0] != ' '))
+		return ERR_MALFORMED;
+	h->method = h->target = h->path = (struct span){ 0 };
+	*ret_status = (code.p[0] - '0') * 100 + (code.p[1] - '0') * 10 + (code.p[2] - '0');
 	return 0;
 }
 
@@ -116,34 +142,77 @@ static bool is_ambiguous(const struct http_head *h)
 	return count(h, "Host") > 1 || lengths > 1 || (lengths && count(h, "Transfer-Encoding"));
 }
 
-int http_head_parse(struct span in, struct http_head *ret)
+/* Both kinds of heads differ in their first line only. */
+static int parse(struct span in, int (*first)(struct span line, struct http_head *h, int *ret_status), struct http_head *h,
+		 int *ret_status)
 {
 	bool cut = in.n > HTTP_HEAD_MAX;
 	struct rd r = rd_from(span_of(in.p, cut ? HTTP_HEAD_MAX : in.n));
-	struct http_head h;
 	struct span line;
 	int err;
 
-	h.n_fields = 0;
+	h->n_fields = 0;
 	err = take_line(&r, &line);
 	if (err == 0)
-		err = request_line(line, &h);
+		err = first(line, h, ret_status);
 	while (err == 0) {
 		err = take_line(&r, &line);
 		if (err == 0 && line.n == 0)
 			break;
 		if (err == 0)
-			err = field_line(line, &h);
+			err = field_line(line, h);
 	}
 	if (err == ERR_SHORT && (cut || in.n == HTTP_HEAD_MAX))
 		return ERR_LIMIT;
 	if (err < 0)
 		return err;
-	if (is_ambiguous(&h))
+	if (is_ambiguous(h))
 		return ERR_MALFORMED;
-	h.len = (size_t)(r.p - in.p);
-	*ret = h;
+	h->len = (size_t)(r.p - in.p);
 	return 0;
+}
+
+int http_head_parse(struct span in, struct http_head *ret)
+{
+	struct http_head h;
+	int r = parse(in, request_line, &h, NULL);
+
+	if (r == 0)
+		*ret = h;
+	return r;
+}
+
+/* RFC 9112 6: how long the body is. No other coding than chunked: we never ask for one. */
+static int framing(struct http_reply_head *h)
+{
+	struct span length = http_head_get(&h->head, "Content-Length");
+	struct span coding = http_head_get(&h->head, "Transfer-Encoding");
+
+	h->chunked = coding.p != NULL;
+	h->has_length = length.p != NULL;
+	h->length = 0;
+	if (h->chunked && (count(&h->head, "Transfer-Encoding") > 1 || !http_token_is(coding, "chunked") || h->head.minor == 0))
+		return ERR_MALFORMED;
+	if (h->has_length && (length.n == 0 || length.n > 18)) /* beyond them it might not fit */
+		return ERR_MALFORMED;
+	for (size_t i = 0; i < length.n; i++) {
+		if (length.p[i] < '0' || length.p[i] > '9')
+			return ERR_MALFORMED;
+		h->length = h->length * 10 + (uint64_t)(length.p[i] - '0');
+	}
+	return 0;
+}
+
+int http_reply_parse(struct span in, struct http_reply_head *ret)
+{
+	struct http_reply_head h;
+	int r = parse(in, status_line, &h.head, &h.status);
+
+	if (r == 0)
+		r = framing(&h);
+	if (r == 0)
+		*ret = h;
+	return r;
 }
 
 struct span http_head_get(const struct http_head *h, const char *name)

@@ -47,31 +47,64 @@ static void must_list(const struct http_head *h, struct span name)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+static void must_hold(const struct http_head *h, struct span head)
+{
+	must_have_lines(head, h->n_fields + 2);
+	for (uint32_t i = 0; i < h->n_fields; i++) {
+		must_be_clean(h->field[i].name, head);
+		must_be_clean(h->field[i].value, head);
+		MUST(h->field[i].name.n > 0);
+		must_list(h, h->field[i].name);
+	}
+}
+
+static int request(struct span in)
 {
 	struct http_head h, again;
 	struct span head;
 	int r;
 
-	r = http_head_parse(span_of(data, n), &h);
+	r = http_head_parse(in, &h);
 	MUST(r == 0 || r == ERR_SHORT || r == ERR_MALFORMED || r == ERR_LIMIT);
 	if (r < 0)
-		return 0;
-	MUST(h.len <= n && h.n_fields <= HTTP_FIELDS_MAX);
-	head = span_of(data, h.len);
-	MUST(http_head_parse(span_of(data, h.len - 1), &again) == ERR_SHORT);
+		return r;
+	MUST(h.len <= in.n && h.n_fields <= HTTP_FIELDS_MAX);
+	head = span_of(in.p, h.len);
+	MUST(http_head_parse(span_of(in.p, h.len - 1), &again) == ERR_SHORT);
 	MUST(http_head_parse(head, &again) == 0);
 	MUST(again.len == h.len && again.n_fields == h.n_fields);
-	must_have_lines(head, h.n_fields + 2);
 	must_be_clean(h.method, head);
 	must_be_clean(h.target, head);
 	must_be_clean(h.path, head);
 	MUST(h.path.p == h.target.p && h.path.n <= h.target.n && h.path.n > 0);
-	for (uint32_t i = 0; i < h.n_fields; i++) {
-		must_be_clean(h.field[i].name, head);
-		must_be_clean(h.field[i].value, head);
-		MUST(h.field[i].name.n > 0);
-		must_list(&h, h.field[i].name);
-	}
+	must_hold(&h, head);
+	return 0;
+}
+
+static int reply(struct span in)
+{
+	struct http_reply_head h, again;
+	struct span head;
+	int r;
+
+	r = http_reply_parse(in, &h);
+	MUST(r == 0 || r == ERR_SHORT || r == ERR_MALFORMED || r == ERR_LIMIT);
+	if (r < 0)
+		return r;
+	MUST(h.head.len <= in.n && h.head.n_fields <= HTTP_FIELDS_MAX);
+	head = span_of(in.p, h.head.len);
+	MUST(http_reply_parse(span_of(in.p, h.head.len - 1), &again) == ERR_SHORT);
+	MUST(http_reply_parse(head, &again) == 0);
+	MUST(again.head.len == h.head.len && again.status == h.status && again.length == h.length);
+	MUST(h.status >= 100 && h.status <= 599);
+	MUST(!(h.chunked && h.has_length) && (h.has_length || h.length == 0));
+	must_hold(&h.head, head);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	/* No bytes are both. */
+	MUST(request(span_of(data, n)) < 0 || reply(span_of(data, n)) < 0);
 	return 0;
 }

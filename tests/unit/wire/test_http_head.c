@@ -199,5 +199,117 @@ static void bytes_are_bounded(void)
 	OK(!http_head_list(&h, "a", &pos, &e));
 }
 
+/* RFC 9112 4 and 6: status, fields, and how long the body is. */
+static void replies_are_read(void)
+{
+	const struct {
+		const char *row, *text;
+		int status;
+		uint8_t minor;
+		bool has_length, chunked;
+		uint64_t length;
+	} rows[] = {
+		{ "smallest: ", "HTTP/1.1 200 \r\n\r\n", 200, 1, false, false, 0 },
+		{ "no reason, no space: ", "HTTP/1.1 204\r\n\r\n", 204, 1, false, false, 0 },
+		{ "reason of any kind: ", "HTTP/1.1 404 N\xc3\xb6t  found: at all\r\n\r\n", 404, 1, false, false, 0 },
+		{ "HTTP/1.0: ", "HTTP/1.0 599 x\r\n\r\n", 599, 0, false, false, 0 },
+		{ "to be continued: ", "HTTP/1.1 100 Continue\r\n\r\n", 100, 1, false, false, 0 },
+		{ "length: ", "HTTP/1.1 200 OK\r\ncontent-length:  15 \r\n\r\n", 200, 1, true, false, 15 },
+		{ "length 0: ", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, 1, true, false, 0 },
+		{ "longest length: ", "HTTP/1.1 200 OK\r\nContent-Length: 999999999999999999\r\n\r\n", 200, 1, true, false,
+		  UINT64_C(999999999999999999) },
+		{ "chunks: ", "HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: Chunked\r\n\r\n", 200, 1, false, true, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct http_reply_head h;
+		size_t n = strlen(rows[i].text);
+
+		t_row = rows[i].row;
+		for (size_t short_n = 0; short_n < n; short_n++)
+			EQ(http_reply_parse(span_of(rows[i].text, short_n), &h), ERR_SHORT);
+		EQ(http_reply_parse(span_of(rows[i].text, n), &h), 0);
+		EQ(h.head.len, n);
+		EQ(h.status, rows[i].status);
+		EQ(h.head.minor, rows[i].minor);
+		EQ(h.has_length, rows[i].has_length);
+		EQ(h.chunked, rows[i].chunked);
+		EQ(h.length, rows[i].length);
+		EQ(h.head.method.n + h.head.target.n + h.head.path.n, 0);
+	}
+}
+
+#define OK200 "HTTP/1.1 200 OK\r\n"
+
+/* A reply that two readers could read in two ways, or that ends nobody knows where, is refused. */
+static void lenient_replies_are_refused(void)
+{
+	const struct {
+		const char *row;
+		struct span text;
+	} rows[] = {
+		{ "HTTP/0.9: ", SPAN_LIT("hello\r\n\r\n") },
+		{ "HTTP/2: ", SPAN_LIT("HTTP/2 200\r\n\r\n") },
+		{ "HTTP/1.10: ", SPAN_LIT("HTTP/1.10 200 OK\r\n\r\n") },
+		{ "http/1.1: ", SPAN_LIT("http/1.1 200 OK\r\n\r\n") },
+		{ "cut version: ", SPAN_LIT("HTTP/1.\r\n\r\n") },
+		{ "no status: ", SPAN_LIT("HTTP/1.1\r\n\r\n") },
+		{ "empty status: ", SPAN_LIT("HTTP/1.1 \r\n\r\n") },
+		{ "two digits: ", SPAN_LIT("HTTP/1.1 20 OK\r\n\r\n") },
+		{ "four digits: ", SPAN_LIT("HTTP/1.1 2000 OK\r\n\r\n") },
+		{ "status 0: ", SPAN_LIT("HTTP/1.1 099 OK\r\n\r\n") },
+		{ "status 600: ", SPAN_LIT("HTTP/1.1 600 OK\r\n\r\n") },
+		{ "sign: ", SPAN_LIT("HTTP/1.1 +20 OK\r\n\r\n") },
+		{ "two spaces: ", SPAN_LIT("HTTP/1.1  200 OK\r\n\r\n") },
+		{ "tab: ", SPAN_LIT("HTTP/1.1\t200 OK\r\n\r\n") },
+		{ "reason glued on: ", SPAN_LIT("HTTP/1.1 200OK\r\n\r\n") },
+		{ "control character in the reason: ", SPAN_LIT("HTTP/1.1 200 O\x01K\r\n\r\n") },
+		{ "bare LF: ", SPAN_LIT("HTTP/1.1 200 OK\n\n") },
+		{ "a request: ", SPAN_LIT(GET "\r\n") },
+		{ "folded: ", SPAN_LIT(OK200 "A: 1\r\n 2\r\n\r\n") },
+		{ "space before the colon: ", SPAN_LIT(OK200 "Content-Length : 5\r\n\r\n") },
+		{ "two lengths: ", SPAN_LIT(OK200 "Content-Length: 5\r\nContent-Length: 5\r\n\r\n") },
+		{ "list of lengths: ", SPAN_LIT(OK200 "Content-Length: 5, 5\r\n\r\n") },
+		{ "empty length: ", SPAN_LIT(OK200 "Content-Length:\r\n\r\n") },
+		{ "negative length: ", SPAN_LIT(OK200 "Content-Length: -1\r\n\r\n") },
+		{ "signed length: ", SPAN_LIT(OK200 "Content-Length: +1\r\n\r\n") },
+		{ "hexadecimal length: ", SPAN_LIT(OK200 "Content-Length: 0x5\r\n\r\n") },
+		{ "length that overflows: ", SPAN_LIT(OK200 "Content-Length: 18446744073709551617\r\n\r\n") },
+		{ "length and chunks: ", SPAN_LIT(OK200 "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n") },
+		{ "other coding: ", SPAN_LIT(OK200 "Transfer-Encoding: gzip\r\n\r\n") },
+		{ "two codings: ", SPAN_LIT(OK200 "Transfer-Encoding: gzip, chunked\r\n\r\n") },
+		{ "chunked twice: ", SPAN_LIT(OK200 "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n") },
+		{ "empty coding: ", SPAN_LIT(OK200 "Transfer-Encoding:\r\n\r\n") },
+		{ "chunks of HTTP/1.0: ", SPAN_LIT("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") },
+		{ "TLS alert: ", SPAN_LIT("\x15\x03\x01\x00\x02\x02\x28") },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct http_reply_head h = { .status = 99 };
+
+		t_row = rows[i].row;
+		EQ(http_reply_parse(rows[i].text, &h), ERR_MALFORMED);
+		EQ(h.status, 99);
+	}
+}
+
+/* The bounds of a request's head are those of a reply's. */
+static void replies_are_bounded(void)
+{
+	static uint8_t buf[HTTP_HEAD_MAX];
+	struct wr w = wr_from(buf, sizeof(buf));
+	struct http_reply_head h;
+
+	wr_str(&w, OK200);
+	for (uint32_t i = 0; i <= HTTP_FIELDS_MAX; i++)
+		wr_str(&w, "a: 1\r\n");
+	EQ(http_reply_parse(wr_span_of(&w), &h), ERR_LIMIT);
+	memset(buf, 'x', sizeof(buf));
+	memcpy(buf, OK200 "A:", sizeof(OK200 "A:") - 1);
+	EQ(http_reply_parse(span_of(buf, sizeof(buf) - 1), &h), ERR_SHORT);
+	EQ(http_reply_parse(span_of(buf, sizeof(buf)), &h), ERR_LIMIT);
+}
+
 T_MAIN(T(upgrade_request_is_read), T(every_prefix_is_short), T(lists_are_walked), T(unusual_heads_are_read),
-       T(lenient_forms_are_refused), T(fields_are_bounded), T(bytes_are_bounded))
+       T(lenient_forms_are_refused), T(fields_are_bounded), T(bytes_are_bounded), T(replies_are_read),
+       T(lenient_replies_are_refused), T(replies_are_bounded))
