@@ -6,14 +6,16 @@
 
 packages_of() {
     case $1 in
-        build) echo "gcc libc6-dev meson ninja-build pkgconf libssl-dev libevent-dev libsystemd-dev libwslay-dev" ;;
+        build) echo "gcc libc6-dev meson ninja-build pkgconf libssl-dev libevent-dev libsystemd-dev libwslay-dev libcurl4-openssl-dev" ;;
         demo)  echo "nginx libnginx-mod-stream openssl curl iproute2 procps python3 python3-aiohttp" ;;
         oracle) echo "libsrtp2-dev" ;;    # other people's code that unit tests compare ours with
         bench) echo "coturn python3" ;;   # other people's servers that benches compare ours with
         turn) echo "coturn python3-aiortc openssl iproute2 curl" ;;    # other people's clients of turnd
-        test)  echo "clang binutils universal-ctags nghttp2-client systemd python3" ;;
+        test)  echo "openssl clang binutils universal-ctags nghttp2-client systemd python3" ;;
         browser) echo "node?nodejs npm?npm chromium firefox-esr certutil?libnss3-tools" ;;
         other_debian) echo "debootstrap" ;;
+        node) echo "systemd systemd-sysv dbus nginx libnginx-mod-stream openssl curl ca-certificates iproute2 procps" ;;    # a host of ours
+        system) echo "debootstrap systemd-container iproute2 curl procps python3 python3-aiohttp openssl" ;;    # machines that boot
         *) die "packages_of: there is no group $1" ;;
     esac
 }

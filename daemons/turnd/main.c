@@ -1,52 +1,50 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "sys/daemon_args.h"
-#include "sys/log.h"
-#include "sys/notify.h"
+#include "sys/daemon_main.h"
 #include "turnd/turnd.h"
 
-static void write_dump(struct wr *w, const void *conf)
+static int load(void *arg, const char *path)
 {
-	conf_dump(w, turnd_keys, conf);
+	struct turnd *d = arg;
+
+	d->conf_path = path;
+	return turnd_conf_load(path, &d->conf);
 }
 
-static void write_man(struct wr *w, const void *arg)
+static int level(const void *d)
 {
-	(void)arg;
+	return ((const struct turnd *)d)->conf.level;
+}
+
+static void dump(struct wr *w, const void *d)
+{
+	conf_dump(w, turnd_keys, &((const struct turnd *)d)->conf);
+}
+
+static void man(struct wr *w, const void *none)
+{
+	(void)none;
 	conf_man(w, turnd_keys);
 }
 
-static int serve(struct turnd *d)
+static int open_all(void *d)
 {
-	int r = turnd_open(d); /* every listening descriptor, secret and thread we will ever need */
-
-	if (r < 0)
-		return notify_exit_code(r);
-	notify_ready();
-	r = turnd_loop(d); /* returns after SIGTERM or a drain */
-	return notify_exit_code(r);
+	return turnd_open(d);
 }
 
-static int run(int argc, char **argv)
+static int serve(void *d)
 {
-	CLEANUP(turnd_close) struct turnd d = { 0 };
-	struct daemon_args args;
-	int r = daemon_args_parse(argc, argv, "turnd", TURND_CONF_PATH, &args);
+	return turnd_loop(d);
+}
 
-	if (r >= 0)
-		return r;
-	log_open("turnd", LOG_INFO);
-	if (args.mode == DAEMON_MAN)
-		return daemon_print(write_man, NULL);
-	d.conf_path = args.path;
-	if (turnd_conf_load(d.conf_path, &d.conf) < 0)
-		return EX_CONFIG;
-	log_set_level(d.conf.level);
-	if (args.mode == DAEMON_DUMP)
-		return daemon_print(write_dump, &d.conf);
-	return args.mode == DAEMON_CHECK ? 0 : serve(&d);
+static void close_all(void *d)
+{
+	turnd_close(d);
 }
 
 int main(int argc, char **argv)
 {
-	return run(argc, argv);
+	static const struct daemon_spec spec = { "turnd", TURND_CONF_PATH, load, level, dump, man, open_all, serve, close_all };
+	struct turnd d = { 0 };
+
+	return daemon_main(&spec, &d, argc, argv);
 }

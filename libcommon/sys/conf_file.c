@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/slab.h"
+#include "sys/credential.h"
 
 static void close_fd(int *fd)
 {
@@ -156,13 +157,26 @@ int conf_file_path(const char *name, char path[PATH_MAX])
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+static int copy(struct span from, char *buf, size_t cap, size_t *ret_n)
+{
+	if (from.n >= cap)
+		return ERR_LIMIT;
+	memcpy(buf, from.p, from.n);
+	buf[from.n] = '\0';
+	*ret_n = from.n;
+	return 0;
+}
+
 int conf_file_private(const char *name, char *buf, size_t cap, size_t *ret_n)
 {
 	CLEANUP(close_fd) int fd = -1;
+	struct span newer = credential_get(name); /* of no name with "/" */
 	char path[PATH_MAX];
 	struct stat st;
 	int r;
 
+	if (newer.n)
+		return copy(newer, buf, cap, ret_n);
 	r = conf_file_path(name, path);
 	if (r < 0)
 		return r;

@@ -24,12 +24,11 @@ int conf_file_read(const char *path, char *buf, size_t cap, size_t *ret_n);
  * already. ERR_MISSING: there is no such directory, or no name. */
 int conf_file_path(const char *name, char path[PATH_MAX]);
 
-/* As conf_file_read, of a name as above and only when the file's mode keeps others out (-EPERM). Wipe buf after use. */
+/* As conf_file_read, of a name as above and only when the file's mode keeps others out (-EPERM). A newer credential of that name
+ * (sys/credential.h) wins over the file. Wipe buf after use. */
 int conf_file_private(const char *name, char *buf, size_t cap, size_t *ret_n);
 
-/* A secret from a file (mode must not allow others: -EPERM), one trailing newline dropped. A name without "/" is
- * looked up in $CREDENTIALS_DIRECTORY (systemd's LoadCredential=). -errno, ERR_LIMIT, ERR_MISSING when empty or no
- * such place. */
+/* The same for a secret, one trailing newline dropped. -errno, ERR_LIMIT, ERR_MISSING when empty or no such place. */
 int conf_file_secret(const char *name, struct secret *ret);
 
 #endif

@@ -3,7 +3,10 @@
 
 #include <stdio.h>
 
+#include "base/base64.h"
+#include "base/secret.h"
 #include "base/slab.h"
+#include "sys/credential.h"
 #include "sys/log.h"
 #include "sys/notify.h"
 #include "sys/prom.h"
@@ -19,8 +22,9 @@ static const char edge_interface[] =
 	"# sessions: whatever the daemon serves. uptime: seconds.\n"
 	"method Status() -> (daemon: string, version: string, state: State, sessions: int, uptime: int)\n"
 	"\n"
-	"# Reads the configuration again. restart: changed keys that only a restart applies.\n"
-	"method Reload() -> (restart: []string)\n"
+	"# Reads the configuration again. credentials: newer ones by name, in base64, kept until the process ends.\n"
+	"# restart: changed keys that only a restart applies.\n"
+	"method Reload(credentials: ?[string]string) -> (restart: []string)\n"
 	"\n"
 	"# No new sessions; the daemon ends when the last one is gone, or after limit seconds.\n"
 	"method Drain(limit: ?int) -> (sessions: int)\n"
@@ -93,19 +97,78 @@ void edge_control_hangup(int signo, void *arg)
 	log_warn("changed, but only a restart applies it: %s", text);
 }
 
+/* The bytes that a string in base64 stands for, put by its name. */
+static int put_credential(const struct json *j, int value, const char *name)
+{
+	uint8_t text[CREDENTIAL_SIZE_MAX * 4 / 3 + 4], bytes[CREDENTIAL_SIZE_MAX];
+	struct wr t = wr_from(text, sizeof(text)), b = wr_from(bytes, sizeof(bytes));
+	int r = ERR_MALFORMED;
+
+	if (json_type_of(j, value) == JSON_STRING) {
+		json_unescape(j, value, &t);
+		r = t.bad ? ERR_LIMIT : base64_read(wr_span_of(&t), &b);
+	}
+	if (r == 0)
+		r = credential_put(name, wr_span_of(&b));
+	wipe(text, sizeof(text));
+	wipe(bytes, sizeof(bytes));
+	return r;
+}
+
+/* Parameter "credentials", optional. On failure *ret_bad names the member at fault. */
+static int put_credentials(const struct json *j, int params, char ret_bad[CREDENTIAL_NAME_MAX + 16])
+{
+	int obj = json_get(j, params, "credentials"), r = 0;
+
+	strcpy(ret_bad, "credentials");
+	if (obj < 0)
+		return 0;
+	if (json_type_of(j, obj) != JSON_OBJECT)
+		return ERR_MALFORMED;
+	for (int key = json_first(j, obj); r == 0 && key >= 0; key = json_next(j, obj, key)) {
+		char name[CREDENTIAL_NAME_MAX + 1];
+		struct wr w = wr_from(name, sizeof(name));
+
+		json_unescape(j, key, &w);
+		wr_u8(&w, 0);
+		r = w.bad ? ERR_LIMIT : put_credential(j, key + 1, name);
+		if (r < 0 && !w.bad)
+			snprintf(ret_bad, CREDENTIAL_NAME_MAX + 16, "credentials.%s", name);
+	}
+	return r;
+}
+
+static void no_reload(struct varlink_call *c, const char *error, const char *name, const char *value)
+{
+	credential_abort();
+	varlink_error(c, error, name, value);
+}
+
 void edge_on_reload(struct varlink_call *c, void *arg)
 {
 	const struct edge_control *e = arg;
-	uint8_t text[FROZEN_MAX];
+	char text[FROZEN_MAX], bad[CREDENTIAL_NAME_MAX + 16], reason[128];
 	struct wr frozen = wr_from(text, sizeof(text));
-	char reason[128];
 	struct json_out *o;
+	int at, r;
+	const struct json *params = varlink_params(c, &at);
 
-	if (reload(e, &frozen) < 0) {
-		snprintf(reason, sizeof(reason), "see the journal of %s for file and line", e->name);
-		varlink_error(c, "io.oxpulse.Edge.InvalidConfiguration", "reason", reason);
+	credential_begin();
+	r = put_credentials(params, at, bad);
+	if (r == ERR_NOMEM) {
+		no_reload(c, "io.oxpulse.Edge.InvalidConfiguration", "reason", "no memory for the credentials");
 		return;
 	}
+	if (r < 0) {
+		no_reload(c, "org.varlink.service.InvalidParameter", "parameter", bad);
+		return;
+	}
+	if (reload(e, &frozen) < 0) {
+		snprintf(reason, sizeof(reason), "see the journal of %s for file and line", e->name);
+		no_reload(c, "io.oxpulse.Edge.InvalidConfiguration", "reason", reason);
+		return;
+	}
+	credential_commit();
 	o = varlink_reply(c);
 	jo_key(o, "restart");
 	write_words(o, wr_span_of(&frozen));

@@ -6,6 +6,8 @@
 
 #include "sys/varlink.h"
 
+#define EDGE_RELOAD_MAX (48 * 1024) /* bytes of the request: it may bring credentials */
+
 struct edge_control {
 	const char *name;                            /* "sfud" */
 	const char *(*state)(void *daemon);          /* serving, draining, stopping */
@@ -51,7 +53,7 @@ void edge_on_log_level(struct varlink_call *c, void *arg);
 
 #define EDGE_CONTROL_METHODS                                                                                  \
 	{ "io.oxpulse.Edge.Status", ROLE_HEALTH | ROLE_REFRESH | ROLE_ADMIN, 1024, edge_on_status },          \
-	{ "io.oxpulse.Edge.Reload", ROLE_REFRESH | ROLE_ADMIN, 1024, edge_on_reload },                        \
+	{ "io.oxpulse.Edge.Reload", ROLE_REFRESH | ROLE_ADMIN, EDGE_RELOAD_MAX, edge_on_reload },             \
 	{ "io.oxpulse.Edge.Drain", ROLE_REFRESH | ROLE_ADMIN, 1024, edge_on_drain },                          \
 	{ "io.oxpulse.Edge.Metrics", ROLE_HEALTH | ROLE_ADMIN, 1024, edge_on_metrics },                       \
 	{ "io.oxpulse.Edge.SetLogLevel", ROLE_ADMIN, 1024, edge_on_log_level }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -34,21 +35,58 @@ static void fail(struct evhttp_request *req, int status)
 	evhttp_send_reply(req, status, NULL, NULL);
 }
 
+static void add_headers(struct evhttp_request *req, const char *const *lines)
+{
+	struct evkeyvalq *out = evhttp_request_get_output_headers(req);
+	char name[64];
+
+	for (; lines && *lines; lines++) {
+		size_t n = strcspn(*lines, ":");
+
+		if (n == 0 || n >= sizeof(name) || (*lines)[n] != ':')
+			continue;
+		memcpy(name, *lines, n);
+		name[n] = '\0';
+		evhttp_add_header(out, name, *lines + n + 1 + strspn(*lines + n + 1, " "));
+	}
+}
+
+/* Only the length of the body leaves: evhttp would send it after the head of a HEAD, too. */
+static void announce(struct evhttp_request *req, size_t n)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%zu", n);
+	evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Length", text);
+}
+
 static void answer(struct evhttp_request *req, const struct http_reply *reply, uint8_t *body)
 {
 	struct evbuffer *out = evhttp_request_get_output_buffer(req);
 	struct span text = wr_span_of(&reply->body);
+	bool head = evhttp_request_get_command(req) == EVHTTP_REQ_HEAD;
 
-	if (text.n > 0 && evbuffer_add_reference(out, text.p, text.n, free_body, body) < 0) {
+	if (text.n > 0 && !head && evbuffer_add_reference(out, text.p, text.n, free_body, body) < 0) {
 		mem_free(body);
 		fail(req, HTTP_INTERNAL);
 		return;
 	}
-	if (text.n == 0)
-		mem_free(body);
-	else if (reply->type)
+	if (text.n > 0 && reply->type)
 		evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Type", reply->type);
+	add_headers(req, reply->headers);
+	if (head)
+		announce(req, text.n);
+	if (text.n == 0 || head)
+		mem_free(body);
 	evhttp_send_reply(req, reply->status, NULL, NULL);
+}
+
+static struct span query_of(struct evhttp_request *req)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
+	const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
+
+	return span_str(query ? query : "");
 }
 
 static const struct http_route *find(const struct http_small *h, struct evhttp_request *req)
@@ -68,7 +106,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 	bool post = evhttp_request_get_command(req) == EVHTTP_REQ_POST;
 	struct http_small *h = arg;
 	const struct http_route *route = find(h, req);
-	struct http_request q = { .method = post ? "POST" : "GET" };
+	struct http_request q = { .method = post ? "POST" : "GET", .query = query_of(req) };
 	struct http_reply reply = { .status = HTTP_OK, .type = "text/plain; charset=utf-8" };
 	uint8_t *body;
 
@@ -100,6 +138,9 @@ int http_small_open(struct loop *l, const struct addr *at, const struct http_rou
 	struct http_small *h;
 	int fd;
 
+	for (const struct http_route *r = routes; r->path; r++)
+		if (r->reply_max > HTTP_SMALL_REPLY_MAX)
+			return ERR_LIMIT;
 	fd = sock_listen_tcp(at);
 	if (fd < 0)
 		return fd;
@@ -111,7 +152,7 @@ int http_small_open(struct loop *l, const struct addr *at, const struct http_rou
 	h->routes = routes;
 	h->arg = arg;
 	h->at = sock_local(fd);
-	evhttp_set_allowed_methods(h->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+	evhttp_set_allowed_methods(h->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
 	evhttp_set_max_headers_size(h->http, HEAD_MAX);
 	evhttp_set_max_body_size(h->http, BODY_MAX);
 	evhttp_set_timeout(h->http, IDLE_SEC);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/secret.h"
 #include "base/slab.h"
 #include "sys/sock.h"
 
@@ -51,10 +52,27 @@ struct stream_listener {
 	bool busy, dead;
 };
 
+/* For limits.wipe: room for all that may come, so that nothing is copied from block to block and left behind in the old one. */
+static void make_room(struct stream *s)
+{
+	if (s->limits.wipe)
+		(void)evbuffer_expand(bufferevent_get_input(s->bev), s->limits.in_max); /* without memory: as the others */
+}
+
+static void wipe_input(struct stream *s, size_t n)
+{
+	uint8_t *p = s->limits.wipe && n ? evbuffer_pullup(bufferevent_get_input(s->bev), (ssize_t)n) : NULL;
+
+	if (p)
+		wipe(p, n);
+}
+
 static void stream_free(struct stream *s)
 {
-	if (s->bev)
+	if (s->bev) {
+		wipe_input(s, evbuffer_get_length(bufferevent_get_input(s->bev)));
 		bufferevent_free(s->bev);
+	}
 	timer_free(s->timer);
 	if (s->sl) {
 		LIST_REMOVE(s, link);
@@ -120,10 +138,14 @@ static void on_read(struct bufferevent *bev, void *arg)
 	s->busy++;
 	used = s->ops->on_data(s, span_of(p, n));
 	s->busy--;
-	if (!s->closed)
-		evbuffer_drain(in, used < n ? used : n);
-	else if (s->busy == 0)
+	if (!s->closed) {
+		used = used < n ? used : n;
+		wipe_input(s, used);
+		evbuffer_drain(in, used);
+		make_room(s);
+	} else if (s->busy == 0) {
 		stream_free(s);
+	}
 }
 
 static void on_sent(struct bufferevent *bev, void *arg)
@@ -170,6 +192,7 @@ static struct stream *stream_new(struct stream_listener *sl, int fd)
 	}
 	bufferevent_setcb(s->bev, on_read, on_sent, on_event, s);
 	bufferevent_setwatermark(s->bev, EV_READ, 0, s->limits.in_max);
+	make_room(s);
 	s->sl = sl;
 	sl->n++;
 	LIST_INSERT_HEAD(&sl->streams, s, link);

@@ -25,6 +25,7 @@ struct stream_ops {
 struct stream_limits { /* neither may be 0 */
 	size_t in_max;  /* unconsumed bytes before reading stops */
 	size_t out_max; /* unsent bytes before the stream is closed with ERR_LIMIT */
+	bool wipe;      /* nothing that was read stays in memory: peers send secrets. Costs in_max bytes per stream */
 };
 
 struct stream_peer {

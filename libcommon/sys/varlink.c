@@ -375,7 +375,7 @@ int varlink_open(struct loop *l, const char *path, int fd, const struct varlink_
 {
 	struct stream_listen_conf sc = {
 		.ops = &ops,
-		.limits = { .in_max = VARLINK_MSG_MAX + 1, .out_max = QUEUE_MAX },
+		.limits = { .in_max = VARLINK_MSG_MAX + 1, .out_max = QUEUE_MAX, .wipe = true },
 		.max_streams = VARLINK_CLIENTS_MAX,
 		.on_accept = on_accept,
 	};

@@ -92,6 +92,42 @@ static inline const char *rig_path(const struct rig *r, const char *name, char b
 	return buf;
 }
 
+/* Whether the heap, freed blocks included, has these bytes: what was to be wiped may be nowhere in it. Keep the needle elsewhere.
+ * (Sanitizers have a heap of their own, in which nothing is found.) */
+static inline bool rig_heap_has(const void *needle, size_t n)
+{
+	static uint8_t text[16 * 1024 * 1024];
+	FILE *maps = fopen("/proc/self/maps", "re");
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	unsigned long from = 0, to = 0;
+	char line[512];
+	ssize_t got = 0;
+	bool found;
+
+	while (maps && fgets(line, sizeof(line), maps))
+		if (strstr(line, "[heap]") && sscanf(line, "%lx-%lx", &from, &to) == 2)
+			break;
+	if (to > from)
+		got = pread(fd, text, to - from < sizeof(text) ? to - from : sizeof(text), (off_t)from);
+	found = got > 0 && memmem(text, (size_t)got, needle, n);
+	if (maps)
+		fclose(maps);
+	if (fd >= 0)
+		close(fd);
+	memset(text, 0, sizeof(text));
+	return found;
+}
+
+/* Eight letters to look for, which stand nowhere in clear but where a test puts them. */
+static inline void rig_needle(char ret[9])
+{
+	static const char masked[] = "on,us`bd"; /* "no-trace", each letter's last bit flipped */
+
+	for (size_t i = 0; i < 8; i++)
+		ret[i] = masked[i] ^ 1;
+	ret[8] = '\0';
+}
+
 static inline void cli_readable(int fd, unsigned events, void *arg)
 {
 	struct cli *c = arg;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
+#include "sys/credential.h"
 #include "t.h"
 
 #include <errno.h>
@@ -289,5 +290,35 @@ static void private_text(void)
 	finish();
 }
 
+/* A newer credential wins over the file of its name, by the same rules, and over nothing else. */
+static void newer_credentials_win(void)
+{
+	struct secret s = { 0 };
+	char buf[8];
+	size_t n = 0;
+
+	start();
+	put("key", "file\n", 5, 0600);
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	EQ(credential_put("key", SPAN_LIT("newer\n")), 0);
+	EQ(conf_file_secret("key", &s), 0);
+	EQ_SPAN(secret_span(&s), SPAN_LIT("newer"));
+	EQ(conf_file_secret(at("key"), &s), 0);
+	EQ_SPAN(secret_span(&s), SPAN_LIT("file"));
+	unsetenv("CREDENTIALS_DIRECTORY");
+	EQ(conf_file_private("key", buf, sizeof(buf), &n), 0);
+	EQ(n, 6);
+	EQ_STR(buf, "newer\n");
+	EQ(conf_file_private("key", buf, 7, &n), 0);
+	EQ(conf_file_private("key", buf, 6, &n), ERR_LIMIT);
+	EQ(credential_put("key", SPAN_LIT("\n")), 0);
+	EQ(conf_file_secret("key", &s), ERR_MISSING);
+	credential_drop_all();
+	EQ(conf_file_secret("key", &s), ERR_MISSING);
+	secret_done(&s);
+	finish();
+}
+
 T_MAIN(T(drop_ins_follow_in_byte_order), T(missing_files), T(reader_stops_the_walk), T(size_is_capped),
-       T(only_regular_files), T(secret_contents_and_mode), T(secret_by_credential_name), T(paths_of_names), T(private_text))
+       T(only_regular_files), T(secret_contents_and_mode), T(secret_by_credential_name), T(paths_of_names), T(private_text),
+       T(newer_credentials_win))

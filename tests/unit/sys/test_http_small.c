@@ -38,7 +38,31 @@ static void on_empty(const struct http_request *q, struct http_reply *ret, void 
 	ret->status = 503;
 }
 
+static void on_page(const struct http_request *q, struct http_reply *ret, void *arg)
+{
+	static const char *const headers[] = {
+		"Content-Security-Policy: default-src 'none'; style-src: 'self'", "X-Frame-Options:DENY", "no colon", ": no name",
+		"Two: lines\r\nX-Evil: yes", NULL,
+	};
+
+	(void)arg;
+	wr_str(&ret->body, q->method);
+	wr_str(&ret->body, " ?");
+	wr_span(&ret->body, q->query);
+	ret->type = "text/html";
+	ret->headers = headers;
+}
+
+static void on_large(const struct http_request *q, struct http_reply *ret, void *arg)
+{
+	(void)q;
+	(void)arg;
+	memset(wr_take(&ret->body, HTTP_SMALL_REPLY_MAX), 'x', HTTP_SMALL_REPLY_MAX);
+}
+
 static const struct http_route routes[] = {
+	{ "/page", 1024, on_page },
+	{ "/large", HTTP_SMALL_REPLY_MAX, on_large },
 	{ "/metrics", 1024, on_metrics },
 	{ "/eight", 8, on_exact },
 	{ "/none", 0, on_empty },
@@ -110,6 +134,12 @@ static void routes_and_statuses(void)
 		{ "post: ", "POST /eight HTTP/1.1\r\n" POST(3) "abc", 201, "abc" },
 		{ "just fits: ", "POST /eight HTTP/1.1\r\n" POST(8) "12345678", 201, "12345678" },
 		{ "does not fit: ", "POST /eight HTTP/1.1\r\n" POST(9) "123456789", 500, "" },
+		{ "no query: ", "GET /page HTTP/1.1\r\n" END, 200, "GET ?" },
+		{ "empty query: ", "GET /page? HTTP/1.1\r\n" END, 200, "GET ?" },
+		{ "query as sent: ", "GET /page?a=%20b&c+d?e HTTP/1.1\r\n" END, 200, "GET ?a=%20b&c+d?e" },
+		{ "fragment: ", "GET /page?a#b HTTP/1.1\r\n" END, 200, "GET ?a" },
+		{ "head: ", "HEAD /metrics HTTP/1.1\r\n" END, 200, "" },
+		{ "head, unknown: ", "HEAD /other HTTP/1.1\r\n" END, 404, "" },
 		{ "empty: ", "GET /none HTTP/1.1\r\n" END, 503, "" },
 		{ "unknown: ", "GET /other HTTP/1.1\r\n" END, 404, "" },
 		{ "prefix: ", "GET /metrics/ HTTP/1.1\r\n" END, 404, "" },
@@ -152,6 +182,49 @@ static void handler_sees_the_request(void)
 	EQ_STR(s.body, "hello");
 	EQ(s.calls, 2);
 	cli_close(&c);
+	finish(&s);
+}
+
+/* A page brings its headers, none of them two lines; HEAD brings the same head and no body, and the connection goes on. */
+static void headers_and_head(void)
+{
+	static const char get[] = "GET /page?x HTTP/1.1\r\n" END;
+	static const char two[] = "HEAD /page?x HTTP/1.1\r\nHost: x\r\n\r\nGET /page HTTP/1.1\r\n" END;
+	struct server s;
+	struct cli c;
+
+	start(&s);
+	for (int head = 0; head < 2; head++) {
+		t_row = head ? "head: " : "get: ";
+		ask(&s, &c, head ? two : get, head ? sizeof(two) - 1 : sizeof(get) - 1);
+		OK(c.n && strstr(c.buf, "\r\nContent-Security-Policy: default-src 'none'; style-src: 'self'\r\n"));
+		OK(c.n && strstr(c.buf, "\r\nX-Frame-Options: DENY\r\n"));
+		OK(c.n && strstr(c.buf, "\r\nContent-Type: text/html\r\n"));
+		OK(c.n && strstr(c.buf, "\r\nContent-Length: 6\r\n"));
+		OK(c.n && !strstr(c.buf, "X-Evil") && !strstr(c.buf, "no name"));
+		OK(strncmp(body_of(&c), head ? "HTTP/1.1 200 OK\r\n" : "GET ?x", head ? 17 : 7) == 0);
+		cli_close(&c);
+	}
+	finish(&s);
+}
+
+/* The largest page arrives whole; a route that wants more is a mistake of ours. */
+static void large_pages(void)
+{
+	static const struct http_route more[] = { { "/", HTTP_SMALL_REPLY_MAX + 1, on_large }, { NULL, 0, NULL } };
+	static const char get[] = "GET /large HTTP/1.1\r\n" END;
+	struct addr at = addr_v4(127, 0, 0, 1, 0);
+	struct http_small *other = NULL;
+	struct server s;
+	struct cli c;
+
+	start(&s);
+	ask(&s, &c, get, sizeof(get) - 1);
+	EQ(status_of(&c), 200);
+	EQ(c.n - (size_t)(body_of(&c) - c.buf), HTTP_SMALL_REPLY_MAX);
+	cli_close(&c);
+	EQ(http_small_open(s.rig.l, &at, more, &s, &other), ERR_LIMIT);
+	OK(!other);
 	finish(&s);
 }
 
@@ -245,4 +318,4 @@ static void failures_are_reported(void)
 }
 
 T_MAIN(T(routes_and_statuses), T(handler_sees_the_request), T(oversized_requests_are_refused),
-       T(split_and_pipelined_requests), T(failures_are_reported))
+       T(split_and_pipelined_requests), T(failures_are_reported), T(headers_and_head), T(large_pages))
