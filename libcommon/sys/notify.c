@@ -2,6 +2,7 @@
 #include "sys/notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -100,6 +101,8 @@ int notify_inherited(const char *name)
 		if (fd < 0 && bit != 0 && (taken & bit) == 0 && strcmp(names[i], name) == 0) {
 			taken |= bit;
 			fd = SD_LISTEN_FDS_START + i;
+			/* The manager hands out sockets that block, and a loop must never wait in one accept. */
+			(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 		}
 		free(names[i]);
 	}

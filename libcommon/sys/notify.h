@@ -19,7 +19,8 @@ int notify_watchdog(struct loop *l);
 /* From now on pings only when `alive` says so: for a process of several loops. Once, before the loop runs. */
 void notify_watchdog_if(bool (*alive)(void *arg), void *arg);
 
-/* The inherited descriptor with this FileDescriptorName=, or -1. Each is handed out once; close-on-exec is set. */
+/* The inherited descriptor with this FileDescriptorName=, or -1. Each is handed out once; it does not block
+ * and is closed on exec. */
 int notify_inherited(const char *name);
 
 /* Maps an error to EX_CONFIG, EX_UNAVAILABLE, EX_OSERR, … ; 0 stays 0. */

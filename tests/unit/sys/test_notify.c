@@ -169,10 +169,10 @@ static void expect(int *bad, int got, int want)
 static int take_inherited(void)
 {
 	char pid[16];
-	int bad = 0;
+	int bad = 0, null = open("/dev/null", O_RDWR);
 
 	for (int fd = 3; fd < 6; fd++)
-		if (dup2(0, fd) < 0)
+		if (fd != null && dup2(null, fd) < 0)
 			return 100;
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	setenv("LISTEN_PID", pid, 1);
@@ -186,12 +186,13 @@ static int take_inherited(void)
 	expect(&bad, notify_inherited("udp"), -1);
 	expect(&bad, fcntl(3, F_GETFD), FD_CLOEXEC);
 	expect(&bad, fcntl(4, F_GETFD), FD_CLOEXEC);
+	expect(&bad, fcntl(3, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	setenv("LISTEN_PID", "1", 1);
 	expect(&bad, notify_inherited("udp"), -1);
 	return bad;
 }
 
-/* Descriptors are found by name, handed out once each in order, and closed on exec. */
+/* Descriptors are found by name, handed out once each in order, do not block, and are closed on exec. */
 static void inherited_descriptors_by_name(void)
 {
 	int status = -1;
