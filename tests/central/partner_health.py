@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""POST /api/partner/channel-health (spec/control-plane.md 1.4): a node's own channels (stkn_), and peers that it probed (xprb_).
+"""POST /api/partner/channel-health (spec/control-plane.md 1.4, operations.md 5): a node's own channels (stkn_), and peers that it probed (xprb_).
 
 The bearer's prefix says which kind of body must follow. Of each channel the latest report is kept.
 """
@@ -11,8 +11,8 @@ from node_document import roster_of
 from replies import Refused, json_reply
 
 SELF_REQUIRED = {'node_id': text(), 'channel_name': one_of('ch1', 'ch2', 'ch3', 'coturn'), 'channel_probed_at': utc_time}
-SELF_OPTIONAL = {'channel_rtt_ms': number, 'channel_handshake_ok': boolean, 'channel_probe_mode': text(1, 32),
-                 'installer_version': text(1, 64)}
+COTURN_ONLY = {'channel_probe_mode': text(1, 32), 'channel_probe_reason': text(1, 32), 'coturn_skip_consecutive': number}
+SELF_OPTIONAL = {'channel_rtt_ms': number, 'channel_handshake_ok': boolean, 'installer_version': text(1, 64), **COTURN_ONLY}
 PEER = {'prober_node_id': text(), 'target_node_id': text(), 'channel_name': one_of('coturn-tls', 'coturn-udp'),
         'handshake_ok': boolean, 'rtt_ms': number, 'probe_mode': one_of('peer'), 'probed_at': utc_time}
 
@@ -34,8 +34,9 @@ class ChannelHealth(Part):
 
     def _check_self(self, body: dict, node) -> tuple:
         check_fields(body, SELF_REQUIRED, SELF_OPTIONAL)
-        if 'channel_probe_mode' in body and body['channel_name'] != 'coturn':
-            raise Refused(422, 'bad_field', 'channel_probe_mode: for coturn only')
+        for name in COTURN_ONLY:
+            if name in body and body['channel_name'] != 'coturn':
+                raise Refused(422, 'bad_field', f'{name}: for coturn only')
         if body['node_id'] != node.node_id:
             raise Refused(403, 'wrong_node', "node_id: the token is another node's")
         return body, node

@@ -258,7 +258,8 @@ class ChannelHealth(CentralCase):
     async def test_own_report(self):
         await self.post(200, None, self.own, self.service)
         least = {name: self.own[name] for name in ('node_id', 'channel_name', 'channel_probed_at')}
-        await self.post(200, None, {**least, 'channel_name': 'coturn', 'channel_probe_mode': 'error'}, self.service)
+        await self.post(200, None, {**least, 'channel_name': 'coturn', 'channel_probe_mode': 'error',
+                                   'channel_probe_reason': 'auth-486', 'coturn_skip_consecutive': 3}, self.service)
         node = self.central.tables.nodes[self.one['node_id']]
         self.assertEqual((node.channels['ch1'], sorted(node.channels)), (self.own, ['ch1', 'coturn']))
         self.assertEqual(node.installer_version, 'v1')      # kept when a report does not tell
@@ -286,7 +287,7 @@ class ChannelHealth(CentralCase):
                         {'channel_rtt_ms': -1}, {'channel_rtt_ms': True}, {'channel_rtt_ms': None}, {'channel_handshake_ok': 1},
                         {'channel_probed_at': '2026-01-31T12:00:00'}, {'channel_probed_at': '2026-01-31T12:00:00.5Z'},
                         {'channel_probed_at': '2026-13-31T12:00:00Z'}, {'channel_probed_at': 7}, {'channel_probe_mode': 'stun'},
-                        {'installer_version': ''}):
+                        {'channel_probe_reason': 'timeout'}, {'coturn_skip_consecutive': 0}, {'installer_version': ''}):
             with self.subTest(changes=changes):
                 got = await self.post(422, 'bad_field', {**self.own, **changes}, self.service)
                 self.assertTrue(got['error'].startswith(next(iter(changes))), got)
