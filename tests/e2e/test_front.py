@@ -27,7 +27,6 @@ import warnings
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 FRONT = os.path.join(ROOT, "daemons", "front")
-RENDER = os.path.join(FRONT, "render.sh")
 TURNS = "turn.example.test"
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 AS_ROOT = os.geteuid() == 0
@@ -36,7 +35,23 @@ sys.path.insert(0, os.path.dirname(HERE))
 import tap  # noqa: E402
 
 
+def find_refreshd():
+    builds = [os.environ["EDGE_BUILD"]] if os.environ.get("EDGE_BUILD") else \
+        [os.path.join(ROOT, "build", "test"), os.path.join(ROOT, "build")]
+    for build in builds:
+        path = os.path.abspath(os.path.join(build, "daemons", "refreshd", "refreshd"))
+        if os.access(path, os.X_OK):
+            return path
+    return None
+
+
+REFRESHD = find_refreshd()
+RENDER = [REFRESHD, "front", "--share", os.path.join(ROOT, "daemons")]
+
+
 def setUpModule():
+    if REFRESHD is None:
+        raise unittest.SkipTest("no refreshd in $EDGE_BUILD, build/test or build: ./edge build")
     for name, path in (("nginx", NGINX), ("openssl", shutil.which("openssl")), ("curl", shutil.which("curl"))):
         if path is None:
             raise unittest.SkipTest(f"{name} is not installed: apt-get install {name}")
@@ -85,7 +100,7 @@ def has_ipv6():
 
 def render(output, *values, template=None, files=()):
     options = [part for f in files for part in ("-v", f)] + (["-t", template] if template else [])
-    return subprocess.run([RENDER, *options, "-o", output, *values], capture_output=True, text=True, timeout=30)
+    return subprocess.run([*RENDER, *options, "-o", output, *values], capture_output=True, text=True, timeout=30)
 
 
 # Where an upstream may send people, by path: none may be rewritten.
@@ -94,19 +109,33 @@ REDIRECTS = {"/to-path": "/elsewhere", "/to-upstream": "http://site/elsewhere", 
 
 
 class Stub(socketserver.ThreadingTCPServer):
-    """An HTTP upstream: tells the headers it saw as JSON, and echoes WebSocket frames byte for byte, upper-cased."""
+    """An HTTP upstream: tells the headers it saw as JSON, and echoes WebSocket frames byte for byte, upper-cased. With a
+    path it listens there, on a Unix socket."""
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, name):
-        super().__init__(("127.0.0.1", 0), StubHandler)
-        self.name = name
+    def __init__(self, name, path=None):
+        self.address_family = socket.AF_UNIX if path else socket.AF_INET
+        super().__init__(path or ("127.0.0.1", 0), StubHandler)
+        self.name, self.path = name, path
+        if path:
+            os.chmod(path, 0o777)
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def server_bind(self):
+        self.socket.bind(self.server_address)    # without the look-up of the host's name
+        self.server_address = self.socket.getsockname()
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.server_address[1]}"
+        return f"unix:{self.path}" if self.path else f"127.0.0.1:{self.server_address[1]}"
+
+    def end(self):
+        self.shutdown()
+        self.server_close()
+        if self.path and os.path.exists(self.path):
+            os.unlink(self.path)
 
 
 class StubHandler(socketserver.StreamRequestHandler):
@@ -123,6 +152,12 @@ class StubHandler(socketserver.StreamRequestHandler):
         status = "200 OK"
         if (place := REDIRECTS.get(start.split()[1])):
             status = f"302 Found\r\nLocation: {place}"
+        if (own := re.match(r"\S+ \S*/own-(5\d\d)", start)):
+            status = f"{own[1]} Own"
+        if "/silent" in start:
+            self.request.settimeout(30)
+            self.request.recv(1)    # until nginx has enough of it
+            return
         body = json.dumps({"stub": self.server.name, "start": start.strip(), "headers": headers}).encode()
         if start.startswith("HEAD "):
             body = b""
@@ -225,7 +260,7 @@ class Turnd(Turns):
 class Front:
     """One instance under a prefix of its own; as root it runs as nobody."""
 
-    def __init__(self, *values, low_ports=False):
+    def __init__(self, *values, low_ports=False, by_sockets=False):
         self.prefix = tempfile.mkdtemp(prefix="front.")
         for name in ("run", "log", "tmp", "acme", "tls"):
             os.mkdir(f"{self.prefix}/{name}")
@@ -236,9 +271,19 @@ class Front:
                         "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,DNS:" + TURNS,
                         "-keyout", f"{self.prefix}/tls/privkey.pem", "-out", f"{self.prefix}/tls/fullchain.pem"],
                        check=True, capture_output=True)
-        self.site, self.sfud = Stub("site"), Stub("sfud")
+        self.sfud = Stub("sfud")
+        if by_sockets:
+            self.site, self.events = (Stub(name, f"{self.prefix}/run/{name}") for name in ("web", "ws"))
+            self.upstreams = [f"WEB_UPSTREAM={self.site.address}", f"WS_UPSTREAM={self.events.address}"]
+        else:
+            self.site = self.events = Stub("site")
+            self.upstreams = [f"UPSTREAM={self.site.address}"]
+        with open(f"{FRONT}/retry.html.in", encoding="utf-8") as page, \
+                open(f"{self.prefix}/retry.html", "w", encoding="utf-8") as copy:
+            copy.write(page.read())
         made = render(f"{self.prefix}/nginx.conf", f"PREFIX={self.prefix}", f"HTTP_PORT={self.http}",
-                      f"HTTPS_PORT={self.https}", f"UPSTREAM={self.site.address}", f"SFUD={self.sfud.address}", *values)
+                      f"HTTPS_PORT={self.https}", f"SFUD={self.sfud.address}", *self.upstreams,
+                      *(value.replace("{prefix}", self.prefix) for value in values))
         if made.returncode:
             raise AssertionError(made.stderr)
         self.command = [NGINX, "-p", self.prefix, "-c", f"{self.prefix}/nginx.conf", "-e", f"{self.prefix}/log/error.log"]
@@ -273,9 +318,8 @@ class Front:
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.wait()
-        for stub in (self.site, self.sfud):
-            stub.shutdown()
-            stub.server_close()
+        for stub in {self.site, self.events, self.sfud}:
+            stub.end()
         shutil.rmtree(self.prefix, ignore_errors=True)
 
     def log(self, name):
@@ -323,8 +367,8 @@ class Front:
                 pass    # refused before it was all sent; the answer says why
             return read_all(s)
 
-    def get(self, path="/", headers=(), host="127.0.0.1", name="localhost"):
-        lines = [f"GET {path} HTTP/1.1", f"Host: localhost:{self.https}", "Connection: close",
+    def get(self, path="/", headers=(), host="127.0.0.1", name="localhost", site=None, method="GET"):
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {site or 'localhost'}:{self.https}", "Connection: close",
                  *(f"{k}: {v}" for k, v in headers)]
         return Answer(self.raw("".join(line + "\r\n" for line in lines + [""]).encode(), host=host, name=name))
 
@@ -377,11 +421,11 @@ def read_all(s):
 
 class WithFront(unittest.TestCase):
     values = ()
-    low_ports = False
+    low_ports = by_sockets = False
 
     @classmethod
     def setUpClass(cls):
-        cls.front = Front(*cls.values, low_ports=cls.low_ports)
+        cls.front = Front(*cls.values, low_ports=cls.low_ports, by_sockets=cls.by_sockets)
         cls.addClassCleanup(cls.front.stop)
 
 
@@ -606,6 +650,170 @@ class Cover(WithFront):
         self.assertEqual(self.front.from_cover("GET / HTTP/1.1").status, 0, "without a PROXY header there is no answer")
 
 
+class Upstreams(WithFront):
+    """As on a node: tunneld's two streams on Unix sockets, the site under its own name, asked for by central's."""
+    by_sockets = True
+    values = ("DOMAIN=edge.test", "UPSTREAM_HOST=central.test", "TURNS_NAME=" + TURNS)
+
+    def test_routes(self):
+        for path, want in (("/", "web"), ("/api/health", "web"), ("/ws/x", "ws"), ("/ws/", "ws"), ("/ws", "web"), ("/wsx", "web"),
+                           ("/events/x", "web"), ("/relay/x", "web"), ("/sfu/ws/room", "sfud"), ("/sfu/ws", "web"),
+                           ("/retry", "web"), ("//retry", "web"), ("//unavailable", "web"), ("/%2fretry", "web"),
+                           ("/canary/tunnel", "web"), ("/canary/upstream", "web")):
+            self.assertEqual((path, self.front.get(path).upstream()[0]), (path, want))
+
+    def test_host_is_centrals_and_the_clients_goes_beside_it(self):
+        mine = f"edge.test:{self.front.https}"
+        for path, host in (("/", "central.test"), ("/api/x", "central.test"), ("/ws/x", "central.test"), ("/sfu/ws/r", mine)):
+            seen = self.front.get(path, [("X-Forwarded-Host", "evil.test")], site="edge.test").upstream()[1]
+            self.assertEqual((path, [v for k, v in seen if k == "host"]), (path, [host]))
+            self.assertEqual((path, [v for k, v in seen if k == "x-forwarded-host"]), (path, [mine]))
+
+    def test_www_is_sent_on_to_the_domain(self):
+        place = f"https://edge.test:{self.front.https}/a?b=c"
+        for www in ("www.edge.test", "WWW.Edge.Test"):
+            for name in ("localhost", TURNS):
+                answer = self.front.get("/a?b=c", site=www, name=name)
+                self.assertEqual((answer.status, answer.headers["location"]), (301, place))
+            c = http.client.HTTPConnection("127.0.0.1", self.front.http, timeout=10)
+            self.addCleanup(c.close)
+            c.request("GET", "/a?b=c", headers={"Host": www})
+            r = c.getresponse()
+            self.assertEqual((r.status, r.getheader("Location")), (301, place))
+        for other in ("edge.test", "www.other.test", "wwwxedge.test", "www.edge.test.evil.test"):
+            self.assertEqual(self.front.get("/", site=other).status, 200, other)
+
+    def test_websockets(self):
+        for path, stub in (("/sfu/ws/room", b"sfud"), ("/ws/events", b"ws")):
+            s, head = self.front.websocket(path)
+            with s:
+                self.assertTrue(head.startswith(b"HTTP/1.1 101"), head)
+                s.sendall(b"hello")
+                self.assertEqual(s.recv(100), stub + b":HELLO")
+
+
+class NoUpstream(WithFront):
+    """What people and programs get while there is nobody behind the front."""
+    by_sockets = True
+    values = ("HSTS=max-age=31536000", "RETRY_PAGE={prefix}/retry.html", "WEBSOCKET_IDLE=1s", "TURNS_NAME=" + TURNS)
+
+    def setUp(self):
+        with open(f"{self.front.prefix}/retry.html", "rb") as f:
+            self.page = f.read()
+
+    def without(self, *stubs):
+        for name in stubs:
+            stub = getattr(self.front, name)
+            stub.end()
+            self.addCleanup(lambda name=name, stub=stub: setattr(self.front, name, Stub(stub.name, stub.path)))
+
+    def is_page(self, answer, status, what):
+        self.assertEqual((what, answer.status, answer.headers["content-type"], answer.headers["cache-control"]),
+                         (what, status, "text/html; charset=utf-8", "no-store"))
+        self.assertEqual(answer.headers["strict-transport-security"], "max-age=31536000")
+
+    def is_json(self, answer, status, what):
+        self.assertEqual((what, answer.status, answer.headers["content-type"], answer.headers["cache-control"]),
+                         (what, status, "application/json", "no-store"))
+        self.assertEqual(list(json.loads(answer.body)), ["error"])
+
+    def test_people_get_the_page_with_the_status_kept(self):
+        self.without("site")
+        for name in ("localhost", TURNS):
+            for more in ((), [("Range", "bytes=0-9")], [("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT")],
+                         [("If-None-Match", "*")]):
+                answer = self.front.get("/some/page?x=y", more, name=name)
+                self.is_page(answer, 502, more)
+                self.assertEqual(answer.body, self.page)
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            answer = self.front.get("/form", [("Content-Length", "0")], method=method)
+            self.is_page(answer, 502, method)
+        head = self.front.get("/", method="HEAD")
+        self.is_page(head, 502, "HEAD")
+        self.assertEqual(head.body, b"")
+
+    def test_programs_get_json(self):
+        self.without("site", "events")
+        for path in ("/api/x", "/api/", "/ws/x"):
+            self.is_json(self.front.get(path), 502, path)
+            self.is_json(self.front.get(path, [("Content-Length", "0")], method="POST"), 502, path)
+        s, head = self.front.websocket("/ws/x")
+        with s:
+            self.assertTrue(head.startswith(b"HTTP/1.1 502"), head)
+
+    def test_an_upstream_that_says_nothing(self):
+        self.is_page(self.front.get("/silent"), 504, "/silent")
+        for path in ("/api/silent", "/ws/silent", "/sfu/ws/silent"):
+            self.is_json(self.front.get(path), 504, path)
+
+    def test_an_upstreams_own_errors_pass_as_they_are(self):
+        for status in (500, 502, 503, 504):
+            for path, stub in ((f"/own-{status}", "web"), (f"/api/own-{status}", "web"), (f"/ws/own-{status}", "ws"),
+                               (f"/sfu/ws/own-{status}", "sfud")):
+                answer = self.front.get(path)
+                self.assertEqual((answer.status, answer.upstream()[0]), (status, stub))
+                self.assertNotIn("cache-control", answer.headers)
+
+    def test_the_page_needs_nothing_from_elsewhere(self):
+        text = self.page.decode()
+        self.assertNotRegex(text, r"(?i)\b(src|href|action|srcset)\s*=|url\(|@import|https?:|//[a-z]+\.|fetch\(|XMLHttp|import\b")
+        self.assertEqual(re.findall(r"\blocation\b[^;]*;", text), ["location.reload();"])
+        for words in ('lang="ru"', 'lang="en"', "недоступен", "unavailable", "[4, 8, 16, 32, 60]", "sessionStorage",
+                      '<noscript><meta http-equiv="refresh" content="60"></noscript>'):
+            self.assertIn(words, text)
+        self.assertLess(len(self.page), 6000)
+
+
+class Canary(WithFront):
+    by_sockets = True
+
+    @classmethod
+    def setUpClass(cls):
+        cls.port = free_port()
+        cls.values = (f"CANARY_PORT={cls.port}", "UPSTREAM_HOST=central.test")
+        super().setUpClass()
+
+    def ask(self, path, method="GET", headers=()):
+        with socket.create_connection(("127.0.0.1", self.port), 10) as s:
+            s.settimeout(10)
+            lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *(f"{k}: {v}" for k, v in headers)]
+            s.sendall("".join(line + "\r\n" for line in [*lines, ""]).encode())
+            return Answer(read_all(s))
+
+    def test_asks_each_upstream_for_its_health(self):
+        for path, stub in (("/canary/tunnel", "web"), ("/canary/upstream", "ws")):
+            lies = [("Cookie", "a=b"), ("X-Forwarded-For", "9.9.9.9"), ("Upgrade", "websocket")]
+            for method, more in (("GET", ()), ("GET", lies), ("POST", [("Content-Length", "0")])):
+                answer = self.ask(path + "?x", method, more)
+                seen = json.loads(answer.body)
+                self.assertEqual((answer.status, seen["stub"], seen["start"]), (200, stub, "GET /api/health/live HTTP/1.1"))
+                self.assertEqual(sorted(seen["headers"]), [["connection", "close"], ["host", "central.test"],
+                                                           ["x-forwarded-proto", "https"]])
+
+    def test_tells_what_the_upstream_said_and_that_it_is_gone(self):
+        self.front.events.end()
+        self.addCleanup(lambda: setattr(self.front, "events", Stub("ws", self.front.events.path)))
+        self.assertEqual(self.ask("/canary/upstream").status, 502)
+        self.assertEqual(self.ask("/canary/tunnel").status, 200)
+
+    def test_has_nothing_else(self):
+        for path in ("/", "/canary", "/canary/", "/canary/tunnel/", "/canary/config-hash", "/api/health/live", "/sfu/ws/x",
+                     "/ws/x", "//retry", "/.well-known/acme-challenge/x"):
+            self.assertEqual((path, self.ask(path).status), (path, 404))
+
+    def test_is_on_loopback_only_and_not_logged(self):
+        self.ask("/canary/tunnel")
+        self.front.get("/after-the-canary")
+        wait_for("the log line", lambda: "/after-the-canary" in self.front.log("access"))
+        self.assertNotIn("/canary", self.front.log("access"))
+        with open("/proc/net/tcp", encoding="ascii") as f:
+            bound = [line.split()[1] for line in f.readlines()[1:] if line.split()[3] == "0A"]
+        self.assertEqual([a for a in bound if a.endswith(f":{self.port:04X}")], [f"0100007F:{self.port:04X}"])
+        if has_ipv6():
+            with self.assertRaises(OSError):
+                socket.create_connection(("::1", self.port), 2)
+
+
 class Reload(WithFront):
     """The node's commonest change must cost nobody a connection: old workers serve theirs to the end."""
 
@@ -810,7 +1018,7 @@ class Rendering(unittest.TestCase):
             text = f.read()
         self.assertIn("server unix:/run/web.sock;", text)
         self.assertIn("listen 2443;", text)
-        self.assertIn("https://$host:2443$request_uri", text)
+        self.assertIn("https://$site_name:2443$request_uri", text)
         self.assertNotIn("@", text)
 
     def test_every_value_is_used_and_the_nodes_file_renders(self):
@@ -819,19 +1027,22 @@ class Rendering(unittest.TestCase):
         with open(f"{FRONT}/nginx.conf.in", encoding="utf-8") as f:
             used = set(re.findall(r"@\??([A-Z0-9_]+)@", f.read() + values))
         self.assertEqual(set(re.findall(r"(?m)^([A-Z0-9_]+)\??=", values)) - used, set())
-        made = render(self.out, "UPSTREAM=unix:/run/tunneld/web.sock", "TURNS_NAME=" + TURNS, files=[f"{FRONT}/node.values"])
+        made = render(self.out, "DOMAIN=edge.test", "TURNS_NAME=" + TURNS, files=[f"{FRONT}/node.values"])
         self.assertEqual(made.stderr, "")
         with open(self.out, encoding="utf-8") as f:
             text = f.read()
         self.assertIn('add_header Strict-Transport-Security "max-age=31536000; includeSubDomains" always;', text)
-        self.assertIn("return 301 https://$host$request_uri;", text)
+        self.assertIn("return 301 https://$site_name$request_uri;", text)
+        for words in ("server unix:/run/oxpulse-partner-edge/web;", "server unix:/run/oxpulse-partner-edge/ws;",
+                      "listen 127.0.0.1:9080;", "alias /usr/share/oxpulse-partner-edge/front/retry.html;"):
+            self.assertIn(words, text)
 
     def test_http2_is_written_as_the_nginx_at_hand_wants_it(self):
         for version, parameter, directive in (("1.22.1", True, False), ("1.25.0", True, False), ("1.25.1", False, True),
                                               ("1.26.3", False, True), ("2.0.0", False, True)):
             fake = self.write("nginx", f"#!/bin/sh\necho 'nginx version: nginx/{version}' >&2\n")
             os.chmod(fake, 0o755)
-            made = subprocess.run([RENDER, "-o", self.out, "PREFIX=/x", "UPSTREAM=127.0.0.1:1", "TURNS_NAME=" + TURNS],
+            made = subprocess.run([*RENDER, "-o", self.out, "PREFIX=/x", "UPSTREAM=127.0.0.1:1", "TURNS_NAME=" + TURNS],
                                   capture_output=True, text=True, env={**os.environ, "NGINX": fake})
             self.assertEqual(made.stderr, "")
             with open(self.out, encoding="utf-8") as f:
@@ -839,6 +1050,20 @@ class Rendering(unittest.TestCase):
             self.assertEqual((version, " ssl http2 proxy_protocol" in text, "/cover-h2.sock http2 proxy_protocol" in text,
                               "/cover.sock http2" in text, "http2 on;" in text),
                              (version, parameter, parameter, False, directive))
+
+    def test_one_upstream_is_for_both_and_each_may_have_its_own(self):
+        for values, want in ((("UPSTREAM=127.0.0.1:1",), ["127.0.0.1:1"] * 2),
+                             (("WEB_UPSTREAM=127.0.0.1:2",), ["127.0.0.1:2"] * 2),
+                             (("UPSTREAM=127.0.0.1:1", "WS_UPSTREAM=127.0.0.1:3"), ["127.0.0.1:1", "127.0.0.1:3"]),
+                             (("WEB_UPSTREAM=127.0.0.1:2", "WS_UPSTREAM=127.0.0.1:3"), ["127.0.0.1:2", "127.0.0.1:3"])):
+            self.assertEqual(render(self.out, "PREFIX=/x", *values).stderr, "")
+            with open(self.out, encoding="utf-8") as f:
+                self.assertEqual(re.findall(r"upstream (?:site|events) {\s*server (\S+);", f.read()), want)
+
+    def test_canary_and_page_only_when_asked_for(self):
+        self.assertEqual(render(self.out, "PREFIX=/x", "UPSTREAM=127.0.0.1:1", "UPSTREAM_HOST=central.test").stderr, "")
+        with open(self.out, encoding="utf-8") as f:
+            self.assertNotRegex(f.read(), r"canary|error_page [^;]*//retry|\balias\b|\n *server_name ")
 
     def test_cover_sockets_only_with_a_turns_name(self):
         for values, want in (((), []), (("TURNS_NAME=" + TURNS,), ["/x/run/cover-h2.sock", "/x/run/cover.sock"])):
