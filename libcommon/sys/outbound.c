@@ -29,61 +29,61 @@ struct outbound {
 	bool udp, dead, closed, freed;
 };
 
-static void release(struct outbound *d)
+static void release(struct outbound *o)
 {
-	loop_unwatch(d->watch);
-	timer_free(d->later);
-	if (d->bev)
-		bufferevent_free(d->bev);
-	if (d->fd >= 0)
-		close(d->fd);
-	mem_free(d);
+	loop_unwatch(o->watch);
+	timer_free(o->later);
+	if (o->bev)
+		bufferevent_free(o->bev);
+	if (o->fd >= 0)
+		close(o->fd);
+	mem_free(o);
 }
 
-static void leave(struct outbound *d)
+static void leave(struct outbound *o)
 {
-	if (--d->busy == 0 && d->freed)
-		release(d);
+	if (--o->busy == 0 && o->freed)
+		release(o);
 }
 
-static void tell_closed(struct outbound *d, int why)
+static void tell_closed(struct outbound *o, int why)
 {
-	if (d->closed || d->freed)
+	if (o->closed || o->freed)
 		return;
-	d->closed = true;
-	loop_unwatch(d->watch);
-	d->watch = NULL;
-	if (d->bev)
-		bufferevent_disable(d->bev, EV_READ | EV_WRITE);
-	d->busy++;
-	d->ops->closed(d->arg, why);
-	leave(d);
+	o->closed = true;
+	loop_unwatch(o->watch);
+	o->watch = NULL;
+	if (o->bev)
+		bufferevent_disable(o->bev, EV_READ | EV_WRITE);
+	o->busy++;
+	o->ops->closed(o->arg, why);
+	leave(o);
 }
 
-static void tell_later(struct outbound *d, int why)
+static void tell_later(struct outbound *o, int why)
 {
-	if (d->dead)
+	if (o->dead)
 		return;
-	d->dead = true;
-	d->why = why;
-	timer_set(d->later, loop_now(d->loop));
+	o->dead = true;
+	o->why = why;
+	timer_set(o->later, loop_now(o->loop));
 }
 
-static void tell_open(struct outbound *d)
+static void tell_open(struct outbound *o)
 {
-	d->busy++;
-	d->ops->open(d->arg);
-	leave(d);
+	o->busy++;
+	o->ops->open(o->arg);
+	leave(o);
 }
 
 static void on_later(void *arg)
 {
-	struct outbound *d = arg;
+	struct outbound *o = arg;
 
-	if (d->dead)
-		tell_closed(d, d->why);
+	if (o->dead)
+		tell_closed(o, o->why);
 	else
-		tell_open(d);
+		tell_open(o);
 }
 
 /* --- streams ------------------------------------------------------------------------------------------------------ */
@@ -92,23 +92,23 @@ static void on_read(struct bufferevent *bev, void *arg)
 {
 	struct evbuffer *in = bufferevent_get_input(bev);
 	size_t n = evbuffer_get_length(in), used;
-	struct outbound *d = arg;
+	struct outbound *o = arg;
 	const uint8_t *p = evbuffer_pullup(in, -1);
 
-	if (d->closed || n == 0)
+	if (o->closed || n == 0)
 		return;
 	if (!p) {
-		tell_closed(d, ERR_NOMEM);
+		tell_closed(o, ERR_NOMEM);
 		return;
 	}
-	d->busy++;
-	used = d->ops->data(d->arg, span_of(p, n));
-	if (!d->freed) {
+	o->busy++;
+	used = o->ops->data(o->arg, span_of(p, n));
+	if (!o->freed) {
 		evbuffer_drain(in, used < n ? used : n);
-		if (evbuffer_get_length(in) >= d->in_max)
-			tell_closed(d, ERR_LIMIT);
+		if (evbuffer_get_length(in) >= o->in_max)
+			tell_closed(o, ERR_LIMIT);
 	}
-	leave(d);
+	leave(o);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -121,23 +121,23 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
 static void on_outcome(int fd, unsigned events, void *arg)
 {
-	struct outbound *d = arg;
+	struct outbound *o = arg;
 	int r = sock_outcome(fd);
 
 	(void)events;
-	loop_unwatch(d->watch);
-	d->watch = NULL;
+	loop_unwatch(o->watch);
+	o->watch = NULL;
 	if (r == 0)
-		d->bev = bufferevent_socket_new(loop_base(d->loop), fd, BEV_OPT_CLOSE_ON_FREE);
-	if (!d->bev) {
-		tell_closed(d, r < 0 ? r : ERR_NOMEM);
+		o->bev = bufferevent_socket_new(loop_base(o->loop), fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!o->bev) {
+		tell_closed(o, r < 0 ? r : ERR_NOMEM);
 		return;
 	}
-	d->fd = -1;
-	bufferevent_setcb(d->bev, on_read, NULL, on_event, d);
-	bufferevent_setwatermark(d->bev, EV_READ, 0, d->in_max);
-	bufferevent_enable(d->bev, EV_READ | EV_WRITE);
-	tell_open(d);
+	o->fd = -1;
+	bufferevent_setcb(o->bev, on_read, NULL, on_event, o);
+	bufferevent_setwatermark(o->bev, EV_READ, 0, o->in_max);
+	bufferevent_enable(o->bev, EV_READ | EV_WRITE);
+	tell_open(o);
 }
 
 /* --- datagrams ---------------------------------------------------------------------------------------------------- */
@@ -145,20 +145,20 @@ static void on_outcome(int fd, unsigned events, void *arg)
 static void on_dgrams(int fd, unsigned events, void *arg)
 {
 	uint8_t buf[DGRAM_MAX];
-	struct outbound *d = arg;
+	struct outbound *o = arg;
 
 	(void)events;
-	d->busy++;
-	for (int i = 0; i < RECV_BATCH && !d->closed && !d->freed; i++) {
+	o->busy++;
+	for (int i = 0; i < RECV_BATCH && !o->closed && !o->freed; i++) {
 		ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			tell_closed(d, -errno);
+			tell_closed(o, -errno);
 		if (n < 0)
 			break;
-		(void)d->ops->data(d->arg, span_of(buf, (size_t)n));
+		(void)o->ops->data(o->arg, span_of(buf, (size_t)n));
 	}
-	leave(d);
+	leave(o);
 }
 
 static int udp_socket(const struct addr *to)
@@ -181,92 +181,103 @@ static int udp_socket(const struct addr *to)
 
 static struct outbound *outbound_new(struct loop *l, const struct outbound_ops *ops, void *arg)
 {
-	struct outbound *d = mem_alloc(sizeof(*d));
+	struct outbound *o = mem_alloc(sizeof(*o));
 
-	if (!d)
+	if (!o)
 		return NULL;
-	d->loop = l;
-	d->ops = ops;
-	d->arg = arg;
-	d->fd = -1;
-	d->later = loop_timer(l, on_later, d);
-	if (d->later)
-		return d;
-	mem_free(d);
+	o->loop = l;
+	o->ops = ops;
+	o->arg = arg;
+	o->fd = -1;
+	o->later = loop_timer(l, on_later, o);
+	if (o->later)
+		return o;
+	mem_free(o);
 	return NULL;
 }
 
 /* Of a socket that is fd, or that could not be had for the reason -fd: that is news of the peer, told from the loop. */
-static int begin(struct outbound *d, int fd, unsigned events, void (*fn)(int, unsigned, void *))
+static int begin(struct outbound *o, int fd, unsigned events, void (*fn)(int, unsigned, void *))
 {
 	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
-		release(d);
+		release(o);
 		return fd;
 	}
 	if (fd < 0) {
-		tell_later(d, fd);
+		tell_later(o, fd);
 		return 0;
 	}
-	d->fd = fd;
-	d->watch = loop_watch(d->loop, fd, events, fn, d);
-	if (d->watch)
+	o->fd = fd;
+	o->watch = loop_watch(o->loop, fd, events, fn, o);
+	if (o->watch)
 		return 0;
-	release(d);
+	release(o);
 	return ERR_NOMEM;
 }
 
-int outbound_tcp(struct loop *l, const struct addr *to, size_t in_max, const struct outbound_ops *ops, void *arg, struct outbound **ret)
+int outbound_tcp(struct loop *l, const struct addr *to, size_t in_max, const struct outbound_ops *ops, void *arg,
+		 struct outbound **ret)
 {
 	struct addr from = addr_is_v4(to) ? addr_v4(0, 0, 0, 0, 0) : (struct addr){ 0 };
-	struct outbound *d = outbound_new(l, ops, arg);
+	struct outbound *o = outbound_new(l, ops, arg);
 	int r;
 
-	if (!d)
+	if (!o)
 		return ERR_NOMEM;
-	d->in_max = in_max;
-	r = begin(d, sock_connect_tcp(&from, to), LOOP_WRITE, on_outcome);
+	o->in_max = in_max;
+	r = begin(o, sock_connect_tcp(&from, to), LOOP_WRITE, on_outcome);
 	if (r == 0)
-		*ret = d;
+		*ret = o;
 	return r;
 }
 
 int outbound_udp(struct loop *l, const struct addr *to, const struct outbound_ops *ops, void *arg, struct outbound **ret)
 {
-	struct outbound *d = outbound_new(l, ops, arg);
+	struct outbound *o = outbound_new(l, ops, arg);
 	int r;
 
-	if (!d)
+	if (!o)
 		return ERR_NOMEM;
-	d->udp = true;
-	r = begin(d, udp_socket(to), LOOP_READ, on_dgrams);
+	o->udp = true;
+	r = begin(o, udp_socket(to), LOOP_READ, on_dgrams);
 	if (r < 0)
 		return r;
-	timer_set(d->later, loop_now(l));
-	*ret = d;
+	timer_set(o->later, loop_now(l));
+	*ret = o;
 	return 0;
 }
 
-void outbound_send(struct outbound *d, struct span out)
+void outbound_send(struct outbound *o, struct span out)
 {
-	if (d->closed || d->dead || out.n == 0)
+	if (o->closed || o->dead || out.n == 0)
 		return;
-	if (d->udp) {
-		if (send(d->fd, out.p, out.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
-			tell_later(d, -errno);
-	} else if (!d->bev || bufferevent_write(d->bev, out.p, out.n) < 0) {
-		tell_later(d, d->bev ? ERR_NOMEM : -ENOTCONN);
+	if (o->udp) {
+		if (send(o->fd, out.p, out.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+			tell_later(o, -errno);
+	} else if (!o->bev || bufferevent_write(o->bev, out.p, out.n) < 0) {
+		tell_later(o, o->bev ? ERR_NOMEM : -ENOTCONN);
 	}
 }
 
-void outbound_free(struct outbound *d)
+/* bufferevent keeps others from taking of its queue, and would itself write, and close, from the loop only. */
+static void flush(struct outbound *o)
 {
-	if (!d || d->freed)
+	struct evbuffer *out = bufferevent_get_output(o->bev);
+
+	bufferevent_disable(o->bev, EV_READ | EV_WRITE);
+	evbuffer_unfreeze(out, 1);
+	if (!o->closed && evbuffer_get_length(out))
+		(void)evbuffer_write(out, bufferevent_getfd(o->bev));
+	sock_end(bufferevent_getfd(o->bev));
+}
+
+void outbound_free(struct outbound *o)
+{
+	if (!o || o->freed)
 		return;
-	d->freed = true;
-	if (d->bev && !d->closed && evbuffer_get_length(bufferevent_get_output(d->bev)))
-		(void)evbuffer_write(bufferevent_get_output(d->bev), bufferevent_getfd(d->bev));
-	if (d->bev)
-		bufferevent_disable(d->bev, EV_READ | EV_WRITE);
-	if (d->busy == 0)
-		release(d);
+	o->freed = true;
+	if (o->bev)
+		flush(o);
+	if (o->busy == 0)
+		release(o);
 }

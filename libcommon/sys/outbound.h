@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /*
- * One outgoing connection on the loop: TCP, or a UDP socket that hears one peer only. For those who ask now and then: probes, tools.
- * It belongs to its owner until outbound_free, which may be called anywhere, its own callbacks included.
+ * One outgoing connection on the loop: TCP, or a UDP socket that hears one peer only. For those who ask now and then:
+ * probes, tools. It belongs to its owner until outbound_free, which may be called anywhere, its own callbacks included.
  */
 #ifndef SYS_OUTBOUND_H
 #define SYS_OUTBOUND_H
@@ -21,11 +21,12 @@ struct outbound_ops {
 };
 
 /* ERR_NOMEM, or -errno for what has nothing to do with the peer. in_max: unused bytes of a stream. */
-int outbound_tcp(struct loop *l, const struct addr *to, size_t in_max, const struct outbound_ops *ops, void *arg, struct outbound **ret);
+int outbound_tcp(struct loop *l, const struct addr *to, size_t in_max, const struct outbound_ops *ops, void *arg,
+		 struct outbound **ret);
 int outbound_udp(struct loop *l, const struct addr *to, const struct outbound_ops *ops, void *arg, struct outbound **ret);
 /* Once open. TCP: all of it, queued; UDP: one datagram, lost when the socket does not take it. */
-void outbound_send(struct outbound *d, struct span out);
+void outbound_send(struct outbound *o, struct span out);
 /* Sends what the socket takes at once of what is queued, and closes. NULL allowed. */
-void outbound_free(struct outbound *d);
+void outbound_free(struct outbound *o);
 
 #endif

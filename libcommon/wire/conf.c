@@ -480,3 +480,18 @@ void conf_man(struct wr *w, const struct conf_key *keys)
 		}
 	}
 }
+
+void conf_changed(const struct conf_key *keys, const char *const *names, const void *old, const void *new, struct wr *w)
+{
+	for (const struct conf_key *k = keys; k->key; k++) {
+		const uint8_t *a = (const uint8_t *)old + k->at, *b = (const uint8_t *)new + k->at;
+		const char *const *name = names;
+
+		while (*name && strcmp(*name, k->key) != 0)
+			name++;
+		if (!*name || memcmp(a, b, k->type->size) == 0)
+			continue;
+		wr_str(w, wr_len(w) ? " " : "");
+		wr_str(w, k->key);
+	}
+}

@@ -95,6 +95,9 @@ int conf_apply_env(const struct conf_key *keys, const char *(*get)(const char *n
 /* The whole configuration as a file that parses back to itself, with help as comments. */
 void conf_dump(struct wr *w, const struct conf_key *keys, const void *conf);
 
+/* Those of `names` (NULL-ended) whose values differ, space separated, into w: what only a restart applies. */
+void conf_changed(const struct conf_key *keys, const char *const *names, const void *old, const void *new, struct wr *w);
+
 /* The keys as mdoc list items for the man page. */
 void conf_man(struct wr *w, const struct conf_key *keys);
 

@@ -364,7 +364,25 @@ static void dump_and_man_have_their_shape(void)
 					 ".Ev DEMO_PORT .\n.It Cm Relay.Name= Ar text\n\\&.a \\e b.\n"));
 }
 
-T_MAIN(T(defaults_fill_every_field), T(bad_default_is_told), T(files_are_read), T(mistakes_are_explained),
+/* What needs a restart: named in the order of the table, and only if it is among the names. */
+static void changed_keys_are_named(void)
+{
+	static const char *const names[] = { "Relay.Name", "Media.Port", "Relay.Enable", NULL };
+	struct demo old, new;
+	struct conf_diag d;
+	char text[64] = { 0 };
+	struct wr w = wr_from(text, sizeof(text) - 1);
+
+	EQ(apply(SPAN_LIT(""), &old, &d), 0);
+	new = old;
+	conf_changed(keys, names, &old, &new, &w);
+	EQ_STR(text, "");
+	EQ(apply(SPAN_LIT("[Media]\nPort=1\nMaxPeers=2\n[Relay]\nName=x\n"), &new, &d), 0);
+	conf_changed(keys, names, &old, &new, &w);
+	EQ_STR(text, "Media.Port Relay.Name");
+}
+
+T_MAIN(T(changed_keys_are_named), T(defaults_fill_every_field), T(bad_default_is_told), T(files_are_read), T(mistakes_are_explained),
        T(long_lines_are_told), T(environment_is_read), T(lists_add_up), T(full_lists_are_dumped),
        T(lists_have_no_default), T(dump_reads_back_to_the_same_struct),
        T(dump_and_man_have_their_shape))
