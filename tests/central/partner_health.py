@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""POST /api/partner/channel-health (spec/control-plane.md 1.4, operations.md 5): a node's own channels (stkn_), and peers that it probed (xprb_).
+"""POST /api/partner/channel-health: a node's own channels (stkn_), and peers that it probed (xprb_).
 
+spec/control-plane.md 1.4; spec/operations.md 5 has more fields of the relay's report.
 The bearer's prefix says which kind of body must follow. Of each channel the latest report is kept.
 """
 

@@ -8,7 +8,8 @@ import sys
 
 import lint
 
-DAEMONS = {"sfud": "sfu", "turnd": "turn"}    # daemon: prefix of its metrics
+# daemon: prefix of its metrics
+DAEMONS = {"sfud": "sfu", "turnd": "turn", "tunneld": "tunnel", "healthd": "health", "refreshd": "refresh"}
 RFC = re.compile(r"RFC\s+(\d{3,5})((?:,?\s(?:and\s)?(?:[A-Z]|\d+)(?:\.\d+)+\b|,?\s\d{1,2}(?=[\s,;:).]|$))*)")
 SECTION = re.compile(r"(?:[A-Z]|\d+)(?:\.\d+)+|\d+")
 ROW = re.compile(r"^\|\s*RFC (\d+)\s*\|(.*)\|\s*$")
