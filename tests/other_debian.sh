@@ -2,26 +2,18 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 #
 # other_debian.sh RELEASE ROWS: the tree on another Debian: what `./edge test` says there without browsers, and a demo
-# started and stopped. Result rows go to ROWS. Needs root and debootstrap. The installation is kept outside the tree, for
-# all trees of this machine: $EDGE_CACHE/RELEASE.
+# started and stopped. Result rows go to ROWS. Needs root and debootstrap (debian_tree.sh).
 set -eu
 
 release=$1 rows=$2
 cache=${EDGE_CACHE:-/var/cache/partner-edge}
-root=$cache/$release
 log=$PWD/build/logs/$release.log
 mkdir -p build/logs "$cache"
 exec 9> "$cache/$release.lock"
 flock 9    # one tree at a time
 
-if [ ! -e "$root/complete" ]; then
-    printf '==> installing Debian %s into %s ... ' "$release" "$root"
-    rm -rf "$root"
-    debootstrap --variant=minbase "$release" "$root" > "$log" 2>&1 || { tail -n 20 "$log"; exit 1; }
-    echo force-unsafe-io > "$root/etc/dpkg/dpkg.cfg.d/fast"
-    touch "$root/complete"
-    echo 'done'
-fi
+bash tests/debian_tree.sh "$release" > "$log" 2>&1 || { tail -n 20 "$log"; exit 1; }
+root=$(tail -n 1 "$log")
 rm -rf "$root/src"
 mkdir "$root/src"
 tar --exclude=./build --exclude=./.git --exclude=node_modules -cf - . | tar -xf - -C "$root/src"

@@ -23,6 +23,7 @@ central            build,demo              programs     tests/central
 e2e                build,demo,test,browser,turn with_build   tests/e2e
 interop            build,oracle,demo,test,turn  with_build   tests/interop
 debian13           other_debian            other_debian trixie
+system             demo,test,browser,system  programs   tests/e2e/system
 '
 
 # --- builds ---
@@ -156,7 +157,7 @@ row_of() {
     row=$(grep "^$1 " <<< "$SUITES") || {
         file=$(find tests/e2e -maxdepth 1 -name "test_$1.*" | head -n 1)
         row="$1 build,demo,test,browser with_build $file"
-        [ "$1" != front ] || row="$1 demo,test programs $file"
+        [ "$1" != front ] && [ "$1" != refreshd ] || row="$1 build,demo,test with_build $file"
         [ "$1" != turn ] || row="$1 build,turn with_build $TURN_CLIENTS"
         [ "$1" != turn_abuse ] || row="$1 build,turn with_build $file"
     }
@@ -171,7 +172,10 @@ run_suites() {
         say "$known"
         return
     fi
-    [ ${#wanted[@]} -gt 0 ] || mapfile -t wanted < <(suite_names)
+    case ${1-} in
+        "") mapfile -t wanted < <(suite_names) ;;
+        quick) mapfile -t wanted < <(suite_names | grep -vx system) ;;
+    esac
     for name in "${wanted[@]}"; do
         grep -qx -- "$name" <<< "$known" || die "test: there is no suite $name" "choose of: $(tr '\n' ' ' <<< "$known")"
         read -r _ groups _ <<< "$(row_of "$name")"

@@ -9,7 +9,7 @@ packages_of() {
         build) echo "gcc libc6-dev meson ninja-build pkgconf libssl-dev libevent-dev libsystemd-dev libwslay-dev libcurl4-openssl-dev" ;;
         demo)  echo "nginx libnginx-mod-stream openssl curl iproute2 procps python3 python3-aiohttp" ;;
         oracle) echo "libsrtp2-dev" ;;    # other people's code that unit tests compare ours with
-        bench) echo "coturn python3" ;;   # other people's servers that benches compare ours with
+        bench) echo "coturn haproxy python3" ;;   # other people's servers that benches compare ours with
         turn) echo "coturn python3-aiortc openssl iproute2 curl" ;;    # other people's clients of turnd
         test)  echo "openssl clang binutils universal-ctags nghttp2-client systemd python3" ;;
         browser) echo "node?nodejs npm?npm chromium firefox-esr certutil?libnss3-tools" ;;

@@ -1,0 +1,14 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""story.py on a booted Debian 12."""
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import story  # noqa: E402
+
+
+class Node(story.Story, unittest.TestCase):
+    release = "bookworm"
