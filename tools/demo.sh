@@ -183,9 +183,9 @@ prepare() {
     write_turnd_conf
     step "certificate for localhost${address:+ and $address}" "$DEMO/certificate.log" make_certificate "$address" ||
         die "openssl made no certificate" "its message is above"
-    step "front's configuration" "$DEMO/render.log" daemons/front/render.sh -o "$STATE/nginx.conf" PREFIX="$STATE" \
-        HTTP_PORT="$HTTP_PORT" HTTPS_PORT="$HTTPS_PORT" UPSTREAM="127.0.0.1:$HUB_PORT" SFUD="127.0.0.1:$SIGNAL_PORT" \
-        TURNS_NAME="$TURNS_NAME" ERROR_LOG=stderr ||
+    step "front's configuration" "$DEMO/render.log" build/daemons/refreshd/refreshd front --share daemons \
+        -o "$STATE/nginx.conf" PREFIX="$STATE" HTTP_PORT="$HTTP_PORT" HTTPS_PORT="$HTTPS_PORT" \
+        UPSTREAM="127.0.0.1:$HUB_PORT" SFUD="127.0.0.1:$SIGNAL_PORT" TURNS_NAME="$TURNS_NAME" ERROR_LOG=stderr ||
         die "the front's configuration cannot be rendered" "its message names the value"
     if [ "$(id -u)" -eq 0 ]; then
         chown -R nobody:nogroup "$STATE"

@@ -8,6 +8,7 @@
 #include "sys/log.h"
 
 #define F(field) offsetof(struct healthd_conf, field)
+#define SECRETS_MAX 2048 /* bytes of a file with several */
 #define HTTP_PORT 9640
 #define INTERVAL_MIN DUR_SEC(5)
 #define TIMEOUT_MIN DUR_MS(500)
@@ -77,10 +78,24 @@ static void port_of(struct addr *a, uint16_t port)
 
 /* --- secrets ------------------------------------------------------------------------------------------------------ */
 
+int healthd_conf_secret(const char *name, struct secret *ret)
+{
+	char text[SECRETS_MAX + 1];
+	size_t n = 0, line = 0;
+	int r = conf_file_private(name, text, sizeof(text), &n);
+
+	while (line < n && text[line] != '\n')
+		line++;
+	if (r == 0)
+		r = line ? secret_set(ret, span_of(text, line)) : ERR_MISSING;
+	wipe(text, sizeof(text));
+	return r;
+}
+
 /* What is not there is none, as before the first registration; what is there and cannot be used is said. */
 static int load_secret(const char *key, const char *name, struct secret *ret)
 {
-	int r = name[0] ? conf_file_secret(name, ret) : ERR_MISSING;
+	int r = name[0] ? healthd_conf_secret(name, ret) : ERR_MISSING;
 
 	if (r == 0 || r == ERR_MISSING || r == -ENOENT) {
 		log_debug("%s %s: %s", key, name, r == 0 ? "there" : "not there; what needs it is left out");
@@ -106,16 +121,6 @@ static int load_secrets(struct healthd_conf *c)
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(all); i++)
 		r = load_secret(all[i].key, all[i].name, all[i].to);
 	return r;
-}
-
-/* turnd's file may have several secrets, the newest first: that one signs. */
-static void first_line(struct secret *s)
-{
-	const uint8_t *end = memchr(s->b, '\n', s->n);
-	size_t n = end ? (size_t)(end - s->b) : s->n;
-
-	wipe(s->b + n, s->n - n);
-	s->n = n;
 }
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
@@ -197,7 +202,6 @@ int healthd_conf_load(const char *path, struct healthd_conf *ret)
 
 	if (r < 0)
 		return r;
-	first_line(&c.turn_secret);
 	*ret = c;
 	return 0;
 }

@@ -47,6 +47,8 @@ extern const struct conf_key healthd_keys[];
 
 /* Loads and checks; logs what is wrong. A secret that is not there is none: what needs it is skipped and says so. */
 int healthd_conf_load(const char *path, struct healthd_conf *ret);
+/* The first line of a credential or file, which is what signs: turnd's may hold older secrets below. As conf_file_secret. */
+int healthd_conf_secret(const char *name, struct secret *ret);
 void healthd_conf_done(struct healthd_conf *c); /* wipes */
 void healthd_conf_frozen(const struct healthd_conf *old, const struct healthd_conf *new, struct wr *w);
 

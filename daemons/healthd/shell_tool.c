@@ -273,7 +273,7 @@ static void find_secret(struct secret *s, const char *directory, const char *nam
 
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	if (s->n == 0 && access(path, R_OK) == 0)
-		(void)conf_file_secret(path, s);
+		(void)healthd_conf_secret(path, s);
 }
 
 static void find_secrets(struct healthd_conf *c)

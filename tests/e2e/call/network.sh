@@ -46,6 +46,8 @@ check_programs() {
     SFUD=$(binary_of sfud)
     [ -n "$SFUD" ] || skip "no sfud in ${EDGE_BUILD:-build/test or build}: ./edge build"
     TURND=$(binary_of turnd)
+    REFRESHD=$(binary_of refreshd)
+    [ -n "$REFRESHD" ] || skip "no refreshd in ${EDGE_BUILD:-build/test or build}: ./edge build"
 }
 
 # The locked packages, installed beside the build; without a registry those of an earlier run are good.
@@ -192,7 +194,7 @@ Socket=$STATE/run/sfud
 CONF
     [ -z "$TURND" ] || write_turnd_conf
     make_certificates > "$LOGS/certificate.log" 2>&1 || return 1
-    "$ROOT/daemons/front/render.sh" -o "$STATE/nginx.conf" PREFIX="$STATE" HTTP_PORT=80 HTTPS_PORT=443 IPV6= \
+    "$REFRESHD" front --share "$ROOT/daemons" -o "$STATE/nginx.conf" PREFIX="$STATE" HTTP_PORT=80 HTTPS_PORT=443 IPV6= \
         UPSTREAM=127.0.0.1:8930 SFUD=127.0.0.1:8920 TURNS_NAME="${TURND:+$TURNS_NAME}" ERROR_LOG=stderr \
         > "$LOGS/render.log" 2>&1 || return 1
     # Nobody runs the parts, as in the demo, unless the tree is where nobody may not go.

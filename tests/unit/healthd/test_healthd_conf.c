@@ -124,11 +124,15 @@ static void what_is_wrong_is_said(void)
 	EQ(healthd_conf_load("/nonexistent/healthd.conf", &conf), -ENOENT);
 }
 
+/* As long as a secret may be: with it the file is longer than any secret. */
+#define TEN "0123456789"
+#define OLDER TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
 static void secrets_are_credentials_or_files_and_may_be_missing(void)
 {
 	EQ(load(""), 0);
 	OK(!conf.turn_secret.n && !conf.sfu_secret.n && !conf.token.n && !conf.cross_probe_token.n);
-	put("credentials/turn-secret", "newest\nolder\n", 0600);
+	put("credentials/turn-secret", "newest\n" OLDER "\n" OLDER "\n", 0600);
 	put("credentials/service-token", "stkn_x\n", 0600);
 	put("sfu", "by path\n", 0600);
 	char text[256];
