@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: AGPL-3.0-only
 #
-# A whole node on this machine: hub, sfud, turnd and front, each with a log in build/demo. As root they run as nobody.
-# What they write, sockets included, is in a short directory under /tmp, because a Unix socket's path is limited and
-# nobody may not enter every home directory.
+# A whole node on this machine, and a hub in the place of the central system: front, tunneld, sfud, turnd, healthd, each with
+# a log in build/demo. As root they run as nobody. What they write, sockets included, is in a short directory under /tmp,
+# because a Unix socket's path is limited and nobody may not enter every home directory. Copies of the programs are there
+# for the same reason.
 
 DEMO=build/demo
 HTTPS_PORT=${EDGE_HTTPS_PORT:-8443}
@@ -15,8 +16,12 @@ METRICS_PORT=${EDGE_METRICS_PORT:-9317}
 TURN_PORT=${EDGE_TURN_PORT:-3478}
 TURN_TLS_PORT=${EDGE_TURN_TLS_PORT:-5349}
 TURN_METRICS_PORT=${EDGE_TURN_METRICS_PORT:-9318}
+TUNNEL_METRICS_PORT=${EDGE_TUNNEL_METRICS_PORT:-9642}
+HEALTH_PORT=${EDGE_HEALTH_PORT:-9640}
+CANARY_PORT=${EDGE_CANARY_PORT:-9080}
 TURNS_NAME=turns.localhost     # browsers know by themselves that this is here
 URL=https://localhost:$HTTPS_PORT/
+HEALTH_URL=http://127.0.0.1:$HEALTH_PORT/
 STARTED=()                     # NAME/PID/START-TIME, in the order of starting
 USER_SWITCH=()
 
@@ -32,11 +37,11 @@ is_alive() {
     [ -n "${1##*/}" ] && [ "$(start_time "${pid%/*}")" = "${1##*/}" ]
 }
 
-# start NAME COMMAND...: in a session of its own, so that Ctrl-C reaches us and we end the parts in order
+# start NAME COMMAND...: as the parts' user, in a session of its own, so that Ctrl-C reaches us and we end them in order
 start() {
     local name=$1 pid
     shift
-    setsid "$@" > "$DEMO/$name.log" 2>&1 < /dev/null 9>&- &
+    setsid "${USER_SWITCH[@]}" "$@" > "$DEMO/$name.log" 2>&1 < /dev/null 9>&- &
     pid=$!
     STARTED+=("$name/$pid/$(start_time $pid)")
 }
@@ -103,6 +108,9 @@ free_ports() {
     free_port udp "$TURN_TLS_PORT" EDGE_TURN_TLS_PORT
     free_port tcp "$TURN_TLS_PORT" EDGE_TURN_TLS_PORT
     free_port tcp "$TURN_METRICS_PORT" EDGE_TURN_METRICS_PORT
+    free_port tcp "$TUNNEL_METRICS_PORT" EDGE_TUNNEL_METRICS_PORT
+    free_port tcp "$HEALTH_PORT" EDGE_HEALTH_PORT
+    free_port tcp "$CANARY_PORT" EDGE_CANARY_PORT
 }
 
 # The address that others in the LAN reach this machine by; a look-up in the routing table, nothing is sent.
@@ -167,6 +175,79 @@ Socket=$STATE/run/turnd
 CONF
 }
 
+# One channel, which is the hub's port. A node's channels lead through the mesh and beyond.
+write_tunneld_conf() {
+    cat > "$STATE/tunneld.conf" <<CONF
+[Pool]
+Web=$STATE/run/web
+Ws=$STATE/run/ws
+ChannelDirectory=$STATE/run/channels
+HealthHost=localhost
+HealthInterval=2s
+
+[Channel2]
+Name=ch2
+Type=tcp
+Address=127.0.0.1:$HUB_PORT
+
+[Metrics]
+Bind=127.0.0.1
+Port=$TUNNEL_METRICS_PORT
+
+[Control]
+Socket=$STATE/run/tunneld
+CONF
+}
+
+# Nobody takes reports, and nobody restarts what healthd would have restarted. The site's certificate is its own authority.
+write_healthd_conf() {
+    cat > "$STATE/healthd.conf" <<CONF
+[Node]
+Domain=localhost
+TurnsName=$TURNS_NAME
+StateDirectory=$STATE
+ConfigDirectory=$STATE
+
+[Central]
+Url=
+TokenFile=
+CrossProbeTokenFile=
+
+[Probe]
+Interval=15s
+Channels=ch2
+ChannelDirectory=$STATE/run/channels
+ChannelHost=localhost
+TurnAddress=$TURN_HOST:$TURN_PORT
+TurnSecretFile=$STATE/turn-secret
+SfuSecretFile=$STATE/secret
+SfuSignal=127.0.0.1:$SIGNAL_PORT
+Front=127.0.0.1:$HTTPS_PORT
+Canary=127.0.0.1:$CANARY_PORT
+FrontCaFile=$STATE/tls/fullchain.pem
+Peers=no
+
+[Http]
+Listen=127.0.0.1:$HEALTH_PORT
+
+[Repair]
+Enabled=no
+
+[Control]
+Directory=$STATE/run
+Socket=$STATE/run/healthd
+CONF
+}
+
+copy_programs() {
+    local daemon
+    for daemon in sfud turnd tunneld healthd; do
+        cp "$ROOT/build/daemons/$daemon/$daemon" "$STATE/bin/"
+    done
+    cp -r "$ROOT/tests/central" "$STATE/bin/"
+    cp "$ROOT/build/units/retry.html" "$STATE/"
+}
+
 # The state directory and all that is in it belong to the user the parts run as.
 prepare() {
     local address
@@ -174,31 +255,27 @@ prepare() {
     [ -n "$address" ] || say "no route to anywhere: only browsers on this machine will connect"
     STATE=$(mktemp -d /tmp/edge-demo.XXXXXX)
     ln -sfn "$STATE" "$DEMO/state"
-    mkdir "$STATE"/{run,log,tmp,acme,tls}
+    mkdir "$STATE"/{bin,run,run/channels,log,tmp,acme,tls}
+    copy_programs
     (umask 077 && openssl rand -hex 32 > "$STATE/secret")
     cp -p "$STATE/secret" "$DEMO/secret"
     (umask 077 && openssl rand -hex 32 > "$STATE/turn-secret")
     TURN_HOST=${address:-127.0.0.1}
     write_sfud_conf "$address"
     write_turnd_conf
+    write_tunneld_conf
+    write_healthd_conf
     step "certificate for localhost${address:+ and $address}" "$DEMO/certificate.log" make_certificate "$address" ||
         die "openssl made no certificate" "its message is above"
     step "front's configuration" "$DEMO/render.log" build/daemons/refreshd/refreshd front --share daemons \
         -o "$STATE/nginx.conf" PREFIX="$STATE" HTTP_PORT="$HTTP_PORT" HTTPS_PORT="$HTTPS_PORT" \
-        UPSTREAM="127.0.0.1:$HUB_PORT" SFUD="127.0.0.1:$SIGNAL_PORT" TURNS_NAME="$TURNS_NAME" ERROR_LOG=stderr ||
+        WEB_UPSTREAM="unix:$STATE/run/web" WS_UPSTREAM="unix:$STATE/run/ws" SFUD="127.0.0.1:$SIGNAL_PORT" \
+        TURNS_NAME="$TURNS_NAME" CANARY_PORT="$CANARY_PORT" RETRY_PAGE="$STATE/retry.html" ERROR_LOG=stderr ||
         die "the front's configuration cannot be rendered" "its message names the value"
     if [ "$(id -u)" -eq 0 ]; then
         chown -R nobody:nogroup "$STATE"
         USER_SWITCH=(setpriv --reuid=nobody --regid=nogroup --clear-groups --bounding-set=-all --no-new-privs)
     fi
-}
-
-# as_nobody PATH...: whether the other user gets at these files of the tree at all
-as_nobody() {
-    local path
-    for path; do
-        [ ${#USER_SWITCH[@]} -eq 0 ] || "${USER_SWITCH[@]}" test -r "$path" || return 1
-    done
 }
 
 ask() {
@@ -223,9 +300,20 @@ sfud_behind_front() {
     case $status in 000 | 502 | 503 | 504) return 1 ;; esac
 }
 
+# ask_node COMMAND [OPTION...]: the program that an operator asks a node with
+ask_node() {
+    build/daemons/healthd/oxpulse-partner-edge "$@" --config="$STATE/healthd.conf"
+}
+
+# has healthd probe everything now, and asks what it found
+node_serves() {
+    ask_node report && ask_node status --json | grep -q '"verdict":"ok"'
+}
+
 # --- the node ---
 
 demo_start() {
+    local daemon
     mkdir -p $DEMO
     exec 9> $DEMO/lock
     flock -n 9 || die "another ./edge demo is at work in this tree" "wait for it, or end it"
@@ -241,23 +329,22 @@ demo_start() {
     trap 'demo_abort' EXIT
     trap 'exit 130' INT TERM HUP
     prepare
-    local switch=("${USER_SWITCH[@]}")
-    if ! as_nobody "$ROOT/tests/central/hub.py" "$ROOT/build/daemons/sfud/sfud"; then
-        say "user nobody may not enter $ROOT: hub, sfud and turnd run as $(id -un)"
-        switch=()
-    fi
     ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
 
-    start hub "${switch[@]}" "$PYTHON" "$ROOT/tests/central/hub.py" --listen "127.0.0.1:$HUB_PORT" --secret-file "$STATE/secret" \
+    start hub "$PYTHON" "$STATE/bin/central/hub.py" --listen "127.0.0.1:$HUB_PORT" --secret-file "$STATE/secret" \
         --turn-secret-file "$STATE/turn-secret" --turn "$TURN_HOST:$TURN_PORT" --turns "$TURNS_NAME:$HTTPS_PORT"
-    start sfud "${switch[@]}" "$ROOT/build/daemons/sfud/sfud" -c "$STATE/sfud.conf"
-    start turnd "${switch[@]}" "$ROOT/build/daemons/turnd/turnd" -c "$STATE/turnd.conf"
-    start front "${USER_SWITCH[@]}" "$(command -v nginx)" -p "$STATE" -c "$STATE/nginx.conf" -e stderr -g 'daemon off;'
+    for daemon in sfud turnd tunneld healthd; do
+        start "$daemon" "$STATE/bin/$daemon" -c "$STATE/$daemon.conf"
+    done
+    start front "$(command -v nginx)" -p "$STATE" -c "$STATE/nginx.conf" -e stderr -g 'daemon off;'
     until_answers hub "hub" ask "http://127.0.0.1:$HUB_PORT/api/health"
     until_answers sfud "sfud" ask "http://127.0.0.1:$METRICS_PORT/metrics"
     until_answers turnd "turnd" turnd_answers
-    until_answers front "front, hub behind it" ask "${URL}api/health"
+    until_answers tunneld "tunneld" ask "http://127.0.0.1:$TUNNEL_METRICS_PORT/metrics"
+    until_answers front "front, tunneld and hub behind it" ask "${URL}api/health"
     until_answers front "front, sfud behind it" sfud_behind_front
+    until_answers healthd "healthd" ask "${HEALTH_URL}metrics"
+    until_answers healthd "every probe" node_serves
     write_env
 }
 
@@ -294,6 +381,12 @@ write_env() {
         echo "TURNS_PORT=$HTTPS_PORT"
         echo "EDGE_TURN_METRICS_URL=http://127.0.0.1:$TURN_METRICS_PORT/metrics"
         echo "EDGE_TURN_CONTROL_SOCKET=$STATE/run/turnd"
+        echo "EDGE_TUNNEL_METRICS_URL=http://127.0.0.1:$TUNNEL_METRICS_PORT/metrics"
+        echo "EDGE_TUNNEL_CONTROL_SOCKET=$STATE/run/tunneld"
+        echo "EDGE_HEALTH_URL=$HEALTH_URL"
+        echo "EDGE_HEALTH_CONF=$STATE/healthd.conf"
+        echo "EDGE_HEALTH_CONTROL_SOCKET=$STATE/run/healthd"
+        echo "EDGE_CANARY_URL=http://127.0.0.1:$CANARY_PORT/canary/tunnel"
     } > $DEMO/demo.env.new
     mv $DEMO/demo.env.new $DEMO/demo.env
 }
@@ -311,10 +404,15 @@ remove_state() {
     rm -f $DEMO/state $DEMO/secret
 }
 
+say_urls() {
+    say "url: $URL"
+    say "status page: $HEALTH_URL"
+}
+
 demo_run() {
     local entry
     demo_start
-    say "url: $URL"
+    say_urls
     say "Ctrl-C ends it. Logs: $DEMO/*.log. The certificate is self-signed: the browser asks once."
     while :; do
         for entry in "${STARTED[@]}"; do
@@ -331,7 +429,7 @@ demo_run() {
 demo_detach() {
     demo_start
     trap - EXIT INT TERM HUP
-    say "url: $URL"
+    say_urls
 }
 
 demo_stop() {

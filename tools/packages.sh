@@ -14,7 +14,7 @@ packages_of() {
         test)  echo "openssl clang binutils universal-ctags nghttp2-client systemd python3" ;;
         browser) echo "node?nodejs npm?npm chromium firefox-esr certutil?libnss3-tools" ;;
         other_debian) echo "debootstrap" ;;
-        node) echo "systemd systemd-sysv dbus nginx libnginx-mod-stream openssl curl ca-certificates iproute2 procps" ;;    # a host of ours
+        node) echo "systemd systemd-sysv dbus nginx libnginx-mod-stream openssl curl ca-certificates iproute2" ;;    # a host of ours
         system) echo "debootstrap systemd-container iproute2 curl procps python3 python3-aiohttp openssl" ;;    # machines that boot
         *) die "packages_of: there is no group $1" ;;
     esac

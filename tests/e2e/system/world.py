@@ -73,7 +73,7 @@ class World:
         self.watch.start()
 
     def _names_and_trust(self):
-        authority = self.central.make_certificates(central=[CENTRAL, HUB], node=[DOMAIN, f"*.{DOMAIN}"])
+        authority = self.central.make_certificates(central=[CENTRAL, HUB])
         hosts = self._hosts = [f"{HUB} {CENTRAL}", f"{NODE} {DOMAIN} www.{DOMAIN} turns.{DOMAIN}"]
         self.network.hosts("people", hosts)
         m = self.machine
@@ -83,8 +83,6 @@ class World:
         trusted = f"{m.root}/usr/local/share/ca-certificates/edge-test.crt"
         shutil.copyfile(authority, trusted)
         os.chmod(trusted, 0o644)
-        for file in ("node.pem", "node.key"):
-            shutil.copy(f"{self.directory}/tls/{file}", f"{m.root}/root/{file}")
         # What a package of Debian's starts on its own belongs to another story.
         for unit in ("coturn.service", "nginx.service"):
             link = f"{m.root}/etc/systemd/system/{unit}"
@@ -128,10 +126,25 @@ class World:
                     f"--central=https://{CENTRAL}", "--central-ca=/usr/local/share/ca-certificates/edge-test.crt", f"--public-ip={NODE}", timeout=90)
         note(said)
         self._point_turns_name_here()
-        m.do("/usr/lib/oxpulse-partner-edge/deploy-certificate", "/root/node.pem", "/root/node.key")
+        self.deploy_certificate()
         for name, path in (("service token", f"{ETC}/token"), ("cross-probe token", f"{ETC}/cross-probe-token"),
                            ("Reality private key", f"{ETC}/reality.priv"), ("mesh private key", f"{ETC}/awg-private.key")):
             self.watch.add(name, m.ask("cat", path))
+
+    def deploy_certificate(self):
+        """Another one each time, as certbot's hook brings it."""
+        self.central.make_certificates(node=[DOMAIN, f"*.{DOMAIN}"])
+        for file in ("node.pem", "node.key"):
+            shutil.copy(f"{self.directory}/tls/{file}", f"{self.machine.root}/root/{file}")
+        self.machine.do("/usr/lib/oxpulse-partner-edge/deploy-certificate", "/root/node.pem", "/root/node.key")
+
+    def certificate_at(self, port):
+        """The serial number of what a client sees there; "" when it sees none."""
+        client = self.network.inside("people", "timeout", "5", "openssl", "s_client", "-connect", f"{NODE}:{port}",
+                                     "-servername", DOMAIN)
+        shown = subprocess.run(client, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return subprocess.run(["openssl", "x509", "-noout", "-serial"], input=shown.stdout, capture_output=True,
+                              check=False).stdout.decode().strip()
 
     def _point_turns_name_here(self):
         """The A record that an operator makes once registration has given the name."""
@@ -157,8 +170,8 @@ class World:
         modules = self._modules()
         os.makedirs(f"{self.directory}/people")
         shutil.copytree(f"{self.directory}/tls", f"{self.directory}/people/tls")
-        for number, (name, engine, more) in enumerate((("Anna", "chromium", {}), ("Boris", "chromium", {"relay": 1, "turn": "udp"}))):
-            person = Person(self.network, modules, f"{self.directory}/people", name, engine, 101 + number)
+        for sub, name, more in ((101, "Anna", {}), (102, "Boris", {"relay": 1, "turn": "udp"})):
+            person = Person(self.network, modules, f"{self.directory}/people", name, "chromium", sub)
             self.people.append(person)
             person.join(BASE, "story", **more)
         self.see_each_other()
@@ -170,8 +183,9 @@ class World:
             os.makedirs(modules, exist_ok=True)
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(f"{ROOT}/tests/e2e/call/{name}", modules)
-            subprocess.run(["npm", "ci", "--prefix", modules, "--ignore-scripts", "--no-audit", "--no-fund"], check=True, timeout=300,
-                           env={**os.environ, "PUPPETEER_SKIP_DOWNLOAD": "1"}, stdin=subprocess.DEVNULL, capture_output=True)
+            subprocess.run(["npm", "ci", "--prefix", modules, "--ignore-scripts", "--no-audit", "--no-fund"], check=True,
+                           env={**os.environ, "PUPPETEER_SKIP_DOWNLOAD": "1"}, stdin=subprocess.DEVNULL, capture_output=True,
+                           timeout=300)
         return modules
 
     def see_each_other(self, seconds=20):

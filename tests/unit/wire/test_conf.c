@@ -382,7 +382,8 @@ static void changed_keys_are_named(void)
 	EQ_STR(text, "Media.Port Relay.Name");
 }
 
-T_MAIN(T(changed_keys_are_named), T(defaults_fill_every_field), T(bad_default_is_told), T(files_are_read), T(mistakes_are_explained),
+T_MAIN(T(changed_keys_are_named), T(defaults_fill_every_field), T(bad_default_is_told), T(files_are_read),
+       T(mistakes_are_explained),
        T(long_lines_are_told), T(environment_is_read), T(lists_add_up), T(full_lists_are_dumped),
        T(lists_have_no_default), T(dump_reads_back_to_the_same_struct),
        T(dump_and_man_have_their_shape))
