@@ -48,7 +48,9 @@ want_packages() {
         return
     fi
     is_installed nginx || nginx_was_here=no
-    [[ " ${missing[*]} " != *" coturn "* ]] || keep_coturn_down
+    for package in coturn haproxy; do
+        [[ " ${missing[*]} " != *" $package "* ]] || keep_down $package
+    done
     say "installing: ${missing[*]}"
     step "package lists" build/logs/apt-update.log apt_get update ||
         die "apt-get update failed" "check this machine's network and /etc/apt/sources.list, then try again"
@@ -73,8 +75,8 @@ stop_stock_nginx() {
     fi
 }
 
-# Debian's coturn package starts a relay that is open to the network. We install it for its programs only: its service is
-# masked before it is there. Without systemd it starts nothing (/etc/default/coturn).
-keep_coturn_down() {
-    [ ! -d /run/systemd/system ] || systemctl --quiet mask coturn.service || true
+# Debian's coturn package starts a relay that is open to the network, haproxy's starts a proxy. We install them for their programs
+# only: the service is masked before it is there. Without systemd neither starts.
+keep_down() {
+    [ ! -d /run/systemd/system ] || systemctl --quiet mask "$1.service" || true
 }
