@@ -26,26 +26,17 @@ import urllib.request
 import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
 SECRET = b"of nobody's business, 32 characters"
 PROTOCOL = "oxpulse-sfu-v1"
 RSS_GROWTH_KB = 1024
 
 sys.path.insert(0, os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+import rig  # noqa: E402
 import tap  # noqa: E402
+from rig import ROOT, wait_for  # noqa: E402
 
-
-def find_sfud():
-    builds = [os.environ["EDGE_BUILD"]] if os.environ.get("EDGE_BUILD") else \
-        [os.path.join(ROOT, "build", "test"), os.path.join(ROOT, "build")]
-    for build in builds:
-        path = os.path.join(build, "daemons", "sfud", "sfud")
-        if os.access(path, os.X_OK):
-            return path
-    return None
-
-
-SFUD = find_sfud()
+SFUD = rig.program("sfud")
 
 
 def setUpModule():
@@ -56,16 +47,6 @@ def setUpModule():
 def sdp(name):
     with open(os.path.join(ROOT, "tests", "unit", "sfud", "sdp", name), encoding="ascii", newline="") as f:
         return f.read()
-
-
-def wait_for(what, condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.02)
-    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 def free_port(kind):

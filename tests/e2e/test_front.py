@@ -25,27 +25,18 @@ import unittest
 import warnings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-FRONT = os.path.join(ROOT, "daemons", "front")
 TURNS = "turn.example.test"
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 AS_ROOT = os.geteuid() == 0
 
 sys.path.insert(0, os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+import rig  # noqa: E402
 import tap  # noqa: E402
+from rig import ROOT, wait_for  # noqa: E402
 
-
-def find_refreshd():
-    builds = [os.environ["EDGE_BUILD"]] if os.environ.get("EDGE_BUILD") else \
-        [os.path.join(ROOT, "build", "test"), os.path.join(ROOT, "build")]
-    for build in builds:
-        path = os.path.abspath(os.path.join(build, "daemons", "refreshd", "refreshd"))
-        if os.access(path, os.X_OK):
-            return path
-    return None
-
-
-REFRESHD = find_refreshd()
+FRONT = os.path.join(ROOT, "daemons", "front")
+REFRESHD = rig.program("refreshd")
 RENDER = [REFRESHD, "front", "--share", os.path.join(ROOT, "daemons")]
 
 
@@ -57,16 +48,6 @@ def setUpModule():
             raise unittest.SkipTest(f"{name} is not installed: apt-get install {name}")
     if not os.path.exists("/usr/lib/nginx/modules/ngx_stream_module.so"):
         raise unittest.SkipTest("nginx's stream module is not installed: apt-get install libnginx-mod-stream")
-
-
-def wait_for(what, condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.02)
-    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 def free_port(low=False):

@@ -7,7 +7,6 @@ test, any address can be a client's, and nothing leads outside.
 import contextlib
 import ctypes
 import itertools
-import json
 import os
 import re
 import shutil
@@ -17,42 +16,21 @@ import ssl
 import struct
 import subprocess
 import tempfile
-import time
 import unittest
 import urllib.request
 
+import rig
 import turnwire
+from rig import HERE, ROOT, wait_for  # noqa: F401
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
 SECRET = b"of nobody's business, 32 characters"
 ADDRESSES = 40    # servers that one network can have
 PORT, TLS_PORT = 3478, 5349
 
 
-def find_turnd():
-    builds = [os.environ["EDGE_BUILD"]] if os.environ.get("EDGE_BUILD") else \
-        [os.path.join(ROOT, "build", "test"), os.path.join(ROOT, "build")]
-    for build in builds:
-        path = os.path.abspath(os.path.join(build, "daemons", "turnd", "turnd"))
-        if os.access(path, os.X_OK):
-            return path
-    return None
-
-
-TURND = find_turnd()
+TURND = rig.program("turnd")
 number = itertools.count(1)
 net = itertools.count(0)
-
-
-def wait_for(what, condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.02)
-    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 # --- the network ---
@@ -191,17 +169,7 @@ class Turnd:
         return len(os.listdir(f"/proc/{self.child.pid}/fd"))
 
     def ask(self, method, **parameters):
-        with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
-            s.settimeout(10)
-            s.connect(f"{self.dir}/control")
-            s.sendall(json.dumps({"method": method, "parameters": parameters}).encode() + b"\0")
-            data = b""
-            while not data.endswith(b"\0"):
-                more = s.recv(65536)
-                if not more:
-                    raise AssertionError(f"{method}: closed")
-                data += more
-        return json.loads(data[:-1])
+        return rig.varlink(f"{self.dir}/control", method, **parameters)
 
     def stop(self):
         for child in self.children:

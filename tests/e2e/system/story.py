@@ -10,9 +10,9 @@ import shutil
 import time
 import unittest
 
-from machine import Failed, until
+from machine import until
 from network import DOMAIN, NODE
-from world import BASE, ETC, LIB, RUN, SERVICES, TARGET, World, note
+from world import ETC, LIB, SERVICES, TARGET, World, note
 
 CLOCKED = ("sfud", "turnd", "tunneld")
 CLOCK_DROPIN = """[Service]

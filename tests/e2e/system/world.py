@@ -7,12 +7,12 @@ import json
 import os
 import secrets as random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
+import rig
 from central import Central
 from machine import ROOT, Failed, Machine, until
 from network import CENTRAL, DOMAIN, HUB, HUB_MESH, NODE, Network
@@ -243,17 +243,7 @@ class World:
 
     def call(self, daemon, method, **parameters):
         """A control call as the machine's root: the reply's parameters."""
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(5)
-            s.connect(f"/proc/{self.machine.leader}/root{RUN}/{daemon}")
-            s.sendall(json.dumps({"method": method, "parameters": parameters}).encode() + b"\0")
-            reply = b""
-            while not reply.endswith(b"\0"):
-                more = s.recv(65536)
-                if not more:
-                    raise Failed(f"{daemon} closed before its reply to {method}")
-                reply += more
-        reply = json.loads(reply[:-1])
+        reply = rig.varlink(f"/proc/{self.machine.leader}/root{RUN}/{daemon}", method, seconds=5, **parameters)
         if "error" in reply:
             raise Failed(f"{daemon}: {reply['error']} {reply.get('parameters')}")
         return reply["parameters"]
