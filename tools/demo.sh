@@ -199,7 +199,8 @@ Socket=$STATE/run/tunneld
 CONF
 }
 
-# Nobody takes reports, and nobody restarts what healthd would have restarted. The site's certificate is its own authority.
+# Without Node.Id nothing is reported: there is no central. Nobody would restart what healthd asks for. The site's
+# certificate is its own authority.
 write_healthd_conf() {
     cat > "$STATE/healthd.conf" <<CONF
 [Node]
@@ -207,11 +208,6 @@ Domain=localhost
 TurnsName=$TURNS_NAME
 StateDirectory=$STATE
 ConfigDirectory=$STATE
-
-[Central]
-Url=
-TokenFile=
-CrossProbeTokenFile=
 
 [Probe]
 Interval=15s

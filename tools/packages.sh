@@ -6,7 +6,8 @@
 
 packages_of() {
     case $1 in
-        build) echo "gcc libc6-dev meson ninja-build pkgconf libssl-dev libevent-dev libsystemd-dev libwslay-dev libcurl4-openssl-dev" ;;
+        build) echo "gcc libc6-dev meson ninja-build pkgconf"
+            echo "libssl-dev libevent-dev libsystemd-dev libwslay-dev libcurl4-openssl-dev" ;;
         demo)  echo "nginx libnginx-mod-stream openssl curl iproute2 procps python3 python3-aiohttp" ;;
         oracle) echo "libsrtp2-dev" ;;    # other people's code that unit tests compare ours with
         bench) echo "coturn haproxy python3" ;;   # other people's servers that benches compare ours with
@@ -14,7 +15,7 @@ packages_of() {
         test)  echo "openssl clang binutils universal-ctags nghttp2-client systemd python3" ;;
         browser) echo "node?nodejs npm?npm chromium firefox-esr certutil?libnss3-tools" ;;
         other_debian) echo "debootstrap" ;;
-        node) echo "systemd systemd-sysv dbus nginx libnginx-mod-stream openssl curl ca-certificates iproute2" ;;    # a host of ours
+        node) echo "systemd systemd-sysv dbus nginx libnginx-mod-stream openssl curl ca-certificates iproute2" ;;    # a host
         system) echo "debootstrap systemd-container iproute2 curl procps python3 python3-aiohttp openssl" ;;    # machines that boot
         *) die "packages_of: there is no group $1" ;;
     esac

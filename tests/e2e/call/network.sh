@@ -46,6 +46,7 @@ check_programs() {
     SFUD=$(binary_of sfud)
     [ -n "$SFUD" ] || skip "no sfud in ${EDGE_BUILD:-build/test or build}: ./edge build"
     TURND=$(binary_of turnd)
+    TUNNELD=$(binary_of tunneld)
     REFRESHD=$(binary_of refreshd)
     [ -n "$REFRESHD" ] || skip "no refreshd in ${EDGE_BUILD:-build/test or build}: ./edge build"
 }
@@ -153,6 +154,30 @@ Socket=$STATE/run/turnd
 CONF
 }
 
+write_tunneld_conf() {
+    mkdir "$STATE/run/channels"
+    cat > "$STATE/tunneld.conf" <<CONF
+[Pool]
+Web=$STATE/run/web
+Ws=$STATE/run/ws
+ChannelDirectory=$STATE/run/channels
+HealthHost=edge.test
+HealthInterval=2s
+
+[Channel2]
+Name=ch2
+Type=tcp
+Address=127.0.0.1:8930
+
+[Metrics]
+Bind=127.0.0.1
+Port=9642
+
+[Control]
+Socket=$STATE/run/tunneld
+CONF
+}
+
 # An authority that the browsers are made to trust, and the node's certificate by it: a browser asks about a page's
 # certificate, never about a TURN server's.
 make_certificates() {
@@ -192,15 +217,20 @@ Port=9317
 [Control]
 Socket=$STATE/run/sfud
 CONF
+    local web=127.0.0.1:8930 ws=127.0.0.1:8930
+    if [ -n "$TUNNELD" ]; then
+        write_tunneld_conf
+        web=unix:$STATE/run/web ws=unix:$STATE/run/ws
+    fi
     [ -z "$TURND" ] || write_turnd_conf
     make_certificates > "$LOGS/certificate.log" 2>&1 || return 1
     "$REFRESHD" front --share "$ROOT/daemons" -o "$STATE/nginx.conf" PREFIX="$STATE" HTTP_PORT=80 HTTPS_PORT=443 IPV6= \
-        UPSTREAM=127.0.0.1:8930 SFUD=127.0.0.1:8920 TURNS_NAME="${TURND:+$TURNS_NAME}" ERROR_LOG=stderr \
+        WEB_UPSTREAM="$web" WS_UPSTREAM="$ws" SFUD=127.0.0.1:8920 TURNS_NAME="${TURND:+$TURNS_NAME}" ERROR_LOG=stderr \
         > "$LOGS/render.log" 2>&1 || return 1
     # Nobody runs the parts, as in the demo, unless the tree is where nobody may not go.
     RUN_AS=''
     setpriv --reuid=nobody --regid=nogroup --clear-groups \
-        test -x "$SFUD" -a -x "${TURND:-$SFUD}" -a -r "$ROOT/tests/central/hub.py" || return 0
+        test -x "$SFUD" -a -x "${TURND:-$SFUD}" -a -x "${TUNNELD:-$SFUD}" -a -r "$ROOT/tests/central/hub.py" || return 0
     RUN_AS='setpriv --reuid=nobody --regid=nogroup --clear-groups --bounding-set=-all --no-new-privs'
     chown -R nobody:nogroup "$STATE"
 }
@@ -221,7 +251,7 @@ make_everything() {
 tell_story() {
     local file=$1 status
     shift
-    export ROOT LOGS STATE SFUD TURND TURNS_NAME RUN_AS MODULES NODE_NS
+    export ROOT LOGS STATE SFUD TURND TUNNELD TURNS_NAME RUN_AS MODULES NODE_NS
     PEOPLE_NS=$(for n in $PEOPLE; do person_ns "$n"; done) node "$HERE/$file" "$@" < /dev/null &
     RUN_PID=$!
     wait "$RUN_PID"

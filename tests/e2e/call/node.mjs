@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The node: hub, sfud, front and turnd (if it is built) in their network namespace, and what a test does to them.
+// The node: hub, sfud, front, turnd and tunneld (if they are built) in their network namespace, and what a test does to
+// them.
 
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -7,7 +8,7 @@ import net from 'node:net';
 
 import { inside, run, until } from './tools.mjs';
 
-const { ROOT, LOGS, STATE, SFUD, TURND, TURNS_NAME, RUN_AS, NODE_NS } = process.env;
+const { ROOT, LOGS, STATE, SFUD, TURND, TUNNELD, TURNS_NAME, RUN_AS, NODE_NS } = process.env;
 const BASE = 'https://10.87.0.1/';
 
 const COMMANDS = {
@@ -15,10 +16,13 @@ const COMMANDS = {
     ...TURND ? ['--turn-secret-file', `${STATE}/turn-secret`, '--turn', '10.87.0.1:3478', '--turns', `${TURNS_NAME}:443`] : []],
   sfud: [SFUD, '-c', `${STATE}/sfud.conf`],
   ...TURND && { turnd: [TURND, '-c', `${STATE}/turnd.conf`] },
-  front: ['nginx', '-p', STATE, '-c', `${STATE}/nginx.conf`, '-e', 'stderr', '-g', 'daemon off;'],
+  ...TUNNELD && { tunneld: [TUNNELD, '-c', `${STATE}/tunneld.conf`] },
+  // where nobody cannot run the parts, tunneld's sockets are root's, and so must nginx's workers be
+  front: ['nginx', '-p', STATE, '-c', `${STATE}/nginx.conf`, '-e', 'stderr', '-g', `${RUN_AS ? '' : 'user root; '}daemon off;`],
 };
 
-const METRICS = { sfud: 'http://127.0.0.1:9317/metrics', turnd: 'http://127.0.0.1:9318/metrics' };
+const METRICS = { sfud: 'http://127.0.0.1:9317/metrics', turnd: 'http://127.0.0.1:9318/metrics',
+  tunneld: 'http://127.0.0.1:9642/metrics' };
 
 export class Node {
   base = BASE;
