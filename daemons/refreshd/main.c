@@ -42,15 +42,17 @@ static int prepare(struct refreshd *d)
 {
 	int n = snprintf(d->st.lib, sizeof(d->st.lib), "%s", d->args.state);
 	int m = snprintf(d->st.etc, sizeof(d->st.etc), "%s", d->args.config);
-	char *end = NULL;
+	unsigned long seconds;
+	char *end;
 
 	if ((size_t)n >= sizeof(d->st.lib) || (size_t)m >= sizeof(d->st.etc))
 		return log_err(-ENAMETOOLONG, "--state, --config");
 	if (!d->args.timeout)
 		return 0;
-	d->patience = DUR_SEC(strtoul(d->args.timeout, &end, 10));
-	if (*end || d->patience == 0 || d->patience > DUR_SEC(600))
+	seconds = strtoul(d->args.timeout, &end, 10);
+	if (*end || seconds == 0 || seconds > 600)
 		return log_err(ERR_MALFORMED, "--timeout %s: seconds from 1 to 600", d->args.timeout);
+	d->patience = DUR_SEC(seconds);
 	return 0;
 }
 

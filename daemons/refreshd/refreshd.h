@@ -3,14 +3,13 @@
 #ifndef REFRESHD_REFRESHD_H
 #define REFRESHD_REFRESHD_H
 
-#include "refreshd/central.h"
+#include "refreshd/central/central.h"
 #include "refreshd/shell_args.h"
 #include "refreshd/shell_disk.h"
 #include "refreshd/shell_generation.h"
 #include "refreshd/shell_report.h"
 
 #define WHY_MAX 384
-#define REASON_MAX 64
 
 struct refreshd {
 	struct args args;
@@ -58,7 +57,7 @@ struct candidate {
 };
 
 /* Document, key and versions of a generation, to be changed and rendered. Logs. */
-int candidate_from(struct refreshd *d, struct candidate *c, const struct generation *g, const char *reason);
+int candidate_from(struct candidate *c, const struct generation *g, const char *reason);
 /* All files. why: one sentence when not. */
 int candidate_render(struct refreshd *d, struct candidate *c, char why[WHY_MAX]);
 /* Whether it is the generation in force already. -errno, ERR_MALFORMED. */
@@ -119,7 +118,6 @@ const char *health_worse(const struct health *before, const struct health *now);
 struct reply {
 	int r, status;     /* as in http_answer; status 0: no answer */
 	bool maybe_sent;   /* the request may have arrived */
-	uint32_t retry_after;
 	char why[WHY_MAX];
 	struct blob body;
 };

@@ -65,13 +65,13 @@ int begin(struct refreshd *d, uint64_t wait_us, int *ret_code)
 	}
 	report_load(&d->st, &d->report);
 	snprintf(d->report.command, sizeof(d->report.command), "%s", d->args.command);
-	r = local_load(d);
+	r = apply_recover(d); /* first: a bad install.env must not keep a half-done apply in force */
 	if (r < 0) {
-		*ret_code = EX_CONFIG;
+		*ret_code = notify_exit_code(r);
 		return r;
 	}
-	r = apply_recover(d);
-	*ret_code = r < 0 ? notify_exit_code(r) : 0;
+	r = local_load(d);
+	*ret_code = r < 0 ? EX_CONFIG : 0;
 	return r;
 }
 
@@ -133,7 +133,7 @@ static int again(struct refreshd *d, const char *reason, const char *same)
 	if (begin(d, DUR_SEC(60), &code) < 0)
 		return finish(d, code);
 	code = registered(d, &now);
-	if (code == 0 && candidate_from(d, &c, &now, reason) < 0)
+	if (code == 0 && candidate_from(&c, &now, reason) < 0)
 		code = EX_IOERR;
 	if (code == 0)
 		code = code_of(apply(d, &c, why), same);
@@ -166,7 +166,7 @@ static int chosen(struct refreshd *d, struct generation *ret)
 	int r = generation_current(&d->st, &now);
 
 	if (!d->args.number) {
-		r = r < 0 ? r : generation_before(&d->st, now.number, ret);
+		r = now.number || r == 0 ? generation_before(&d->st, now.number, ret) : r;
 		if (r < 0)
 			log_at(LOG_ERR, NULL, "there is no earlier generation to go back to");
 		return r;
@@ -188,7 +188,7 @@ int cmd_rollback(struct refreshd *d)
 	if (begin(d, DUR_SEC(60), &code) < 0)
 		return finish(d, code);
 	code = chosen(d, &g) < 0 ? EX_DATAERR : 0;
-	if (code == 0 && candidate_from(d, &c, &g, "rollback") < 0)
+	if (code == 0 && candidate_from(&c, &g, "rollback") < 0)
 		code = EX_IOERR;
 	if (code == 0)
 		code = code_of(apply(d, &c, why), "that is what is in force already");
@@ -253,7 +253,7 @@ static int dry(struct refreshd *d)
 	code = registered(d, &now);
 	if (code)
 		return code;
-	if (candidate_from(d, &c, &now, "render") < 0)
+	if (candidate_from(&c, &now, "render") < 0)
 		return EX_IOERR;
 	if (candidate_render(d, &c, why) < 0) {
 		log_at(LOG_ERR, NULL, "%s", why);

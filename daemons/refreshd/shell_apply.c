@@ -10,6 +10,7 @@
 
 struct change {
 	struct generation from, to;
+	bool damaged; /* from */
 	unsigned parts;
 	struct health before;
 };
@@ -95,7 +96,7 @@ static enum applied back(struct refreshd *d, const struct change *c, const char 
 	log_at(LOG_ERR, LOG_FIELDS("EVENT=flip-back"), "generation %llu is taken back: %s", (unsigned long long)c->to.number, why);
 	d->report.back++;
 	if (go_back(d, &c->from, c->parts) == 0)
-		generation_discard(&d->st, &c->to);
+		generation_discard(&c->to);
 	return APPLY_BACK;
 }
 
@@ -137,13 +138,15 @@ static int stage(struct refreshd *d, struct candidate *c, struct change *ch, cha
 		snprintf(why, WHY_MAX, "writing a new generation below %.200s: %s", d->st.lib, err_str(r));
 		return r;
 	}
-	r = generation_diff(&ch->from, &ch->to, &ch->parts);
+	ch->parts = PARTS_ALL;
+	if (!ch->damaged)
+		r = generation_diff(&ch->from, &ch->to, &ch->parts);
 	if (r < 0)
 		snprintf(why, WHY_MAX, "comparing generations: %s", err_str(r));
 	else
 		r = check_parts(d, &ch->to, ch->parts, why);
 	if (r < 0)
-		generation_discard(&d->st, &ch->to);
+		generation_discard(&ch->to);
 	return r;
 }
 
@@ -154,11 +157,25 @@ static enum applied refuse(struct refreshd *d, const char *why)
 	return APPLY_REFUSED;
 }
 
+/* What is in force, as its manifest has it or not: then everything is made anew. */
+static int look_at_current(const struct refreshd *d, struct change *c)
+{
+	char path[DISK_PATH_MAX];
+	int r = generation_current(&d->st, &c->from);
+
+	if (c->from.number == 0)
+		return r;
+	c->damaged = generation_intact(&c->from, path, sizeof(path)) < 0;
+	if (c->damaged)
+		log_warn("%s is not as it was written; a new generation takes the place of this one", path);
+	return 0;
+}
+
 enum applied apply(struct refreshd *d, struct candidate *c, char why[WHY_MAX])
 {
 	struct change ch = { 0 };
 	bool same = false;
-	int r = generation_current(&d->st, &ch.from);
+	int r = look_at_current(d, &ch);
 
 	if (r < 0)
 		snprintf(why, WHY_MAX, "reading %.200s/current: %s", d->st.lib, err_str(r));
@@ -168,7 +185,7 @@ enum applied apply(struct refreshd *d, struct candidate *c, char why[WHY_MAX])
 		return refuse(d, why);
 	d->report.sni_pick = c->pick;
 	d->report.sni_pool = c->pool;
-	if (candidate_is(c, &ch.from, &same) == 0 && same)
+	if (!ch.damaged && candidate_is(c, &ch.from, &same) == 0 && same)
 		return APPLY_SAME;
 	if (stage(d, c, &ch, why) < 0)
 		return refuse(d, why);
@@ -179,7 +196,7 @@ enum applied apply(struct refreshd *d, struct candidate *c, char why[WHY_MAX])
 int apply_recover(struct refreshd *d)
 {
 	struct generation from, to;
-	unsigned parts = (1U << PART_MAX_) - 1;
+	unsigned parts = PARTS_ALL;
 	int r = generation_interrupted(&d->st, &from, &to);
 
 	if (r < 0) {

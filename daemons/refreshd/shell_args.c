@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #include "refreshd/shell_args.h"
 
+#include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +234,21 @@ int args_parse(int argc, char **argv, struct args *ret)
 	return r;
 }
 
+int args_unreadable(int r, const char *option, const char *path)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+	const char *user = pw ? pw->pw_name : "that runs this";
+
+	if (r == -EACCES || r == -EPERM)
+		log_at(LOG_ERR, NULL, "--%s %s cannot be read by the user %s: %s", option, path, user,
+		       geteuid() ? "make it readable for that user, or run refreshd as root" : "copy it to where root can read it");
+	else if (r == -ENOENT)
+		log_at(LOG_ERR, NULL, "--%s %s: there is no such file; correct the path", option, path);
+	else
+		log_err(r, "--%s %s", option, path);
+	return r;
+}
+
 static int read_token_file(struct args *a)
 {
 	char buf[1024];
@@ -239,7 +256,7 @@ static int read_token_file(struct args *a)
 	int r = conf_file_read(a->token_file, buf, sizeof(buf), &n);
 
 	if (r < 0)
-		return log_err(r, "--token-file %s", a->token_file);
+		return args_unreadable(r, "token-file", a->token_file);
 	while (n && strchr(" \t\r\n", buf[n - 1]))
 		n--;
 	while (from < n && strchr(" \t\r\n", buf[from]))

@@ -34,6 +34,8 @@ int args_parse(int argc, char **argv, struct args *ret);
 /* --token, --token-file or $OXPULSE_PARTNER_TOKEN, in this order; args.token is unset when none was given. Logs; negative: cannot
  * be read. */
 int args_token(struct args *a);
+/* Why the file of an option cannot be read and what helps, in the log. Yields r. */
+int args_unreadable(int r, const char *option, const char *path);
 void args_done(struct args *a);
 
 #endif

@@ -5,23 +5,22 @@
 
 #include "base/json.h"
 #include "base/slab.h"
+#include "refreshd/node/same.h"
 #include "refreshd/refreshd.h"
-#include "refreshd/same.h"
+#include "refreshd/render/sni.h"
 #include "refreshd/shell_front.h"
-#include "refreshd/sni.h"
 #include "sys/host_addrs.h"
 #include "sys/log.h"
 
 #define KEY_FILE "sfu-signing-key.pem"
 #define TURN_SECRETS_MAX 4096 /* bytes */
 
-int candidate_from(struct refreshd *d, struct candidate *c, const struct generation *g, const char *reason)
+int candidate_from(struct candidate *c, const struct generation *g, const char *reason)
 {
 	char path[DISK_PATH_MAX];
 	size_t n;
 	int r = disk_path(path, "%s/node-config.json", g->dir);
 
-	(void)d;
 	if (r == 0)
 		r = blob_load(&c->doc, path, NODE_DOC_MAX);
 	if (r < 0)
@@ -39,33 +38,10 @@ int candidate_from(struct refreshd *d, struct candidate *c, const struct generat
 
 /* --- a tree that is not at its usual place -------------------------------------------------------------- */
 
-struct place {
-	const char *usual, *now;
-};
-
-static void write_moved(struct wr *w, struct span text, const struct place *p, size_t n)
-{
-	for (size_t at = 0; at < text.n;) {
-		size_t i = 0;
-
-		for (; i < n; i++) {
-			size_t len = strlen(p[i].usual);
-
-			if (text.n - at >= len && memcmp(text.p + at, p[i].usual, len) == 0) {
-				wr_str(w, p[i].now);
-				at += len;
-				break;
-			}
-		}
-		if (i == n)
-			wr_u8(w, text.p[at++]);
-	}
-}
-
 /* With --state, --config or --run the files name the tree's own paths. */
 static int move_files(const struct refreshd *d, struct candidate *c)
 {
-	const struct place places[] = {
+	const struct swap places[] = {
 		{ "/var/lib/oxpulse-partner-edge", d->args.state },
 		{ "/etc/oxpulse-partner-edge", d->args.config },
 		{ "/run/oxpulse-partner-edge", d->args.run },
@@ -85,7 +61,7 @@ static int move_files(const struct refreshd *d, struct candidate *c)
 
 		if (f->secret)
 			continue;
-		write_moved(&w, f->text, places, ARRAY_LEN(places));
+		swap_write(&w, f->text, places, ARRAY_LEN(places));
 		f->text = span_of(from, (size_t)(w.p - from));
 	}
 	return w.bad ? ERR_LIMIT : 0;
@@ -137,7 +113,6 @@ static int render(struct refreshd *d, struct candidate *c, struct node_diag *dia
 	struct render_in in = {
 		.node = c->node,
 		.local = &d->local,
-		.date = c->date,
 		.now = disk_now(),
 		.sfu_pem = c->pem,
 		.ipv6 = host_has_v6(),

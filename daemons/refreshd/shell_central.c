@@ -6,8 +6,6 @@
 #include "refreshd/refreshd.h"
 #include "sys/http_client.h"
 
-#define REQUEST_TIMEOUT DUR_SEC(15)
-
 static void on_answer(const struct http_answer *a, void *arg)
 {
 	struct reply *p = arg;
@@ -16,7 +14,6 @@ static void on_answer(const struct http_answer *a, void *arg)
 	p->status = a->r == 0 ? a->status : 0;
 	/* Nothing of the request is sent before the connection, TLS included, is there. */
 	p->maybe_sent = a->connect_us != 0;
-	p->retry_after = a->retry_after;
 	snprintf(p->why, sizeof(p->why), "%s", a->why);
 	if (a->r == 0 && blob_copy(&p->body, a->body) < 0)
 		p->r = ERR_NOMEM;
@@ -24,28 +21,22 @@ static void on_answer(const struct http_answer *a, void *arg)
 
 void central_ask(const struct refreshd *d, const struct ask *q, struct reply *ret)
 {
-	uint64_t timeout = q->timeout_us ? q->timeout_us : REQUEST_TIMEOUT;
+	uint64_t timeout = d->patience && d->patience < q->timeout_us ? d->patience : q->timeout_us;
 	char url[512];
 	struct http_ask h = {
 		.method = q->method,
 		.url = url,
-		.header = { q->header, "X-Installer-Version: " EDGE_VERSION },
+		.header = { "X-Installer-Version: " EDGE_VERSION, q->header },
 		.bearer = q->bearer,
 		.body = q->body,
 		.ca_file = d->local.central_ca[0] ? d->local.central_ca : NULL,
 		.reply_max = q->reply_max,
 		.follow = q->follow,
+		.timeout_us = timeout,
+		.connect_us = timeout < DUR_SEC(5) ? timeout : DUR_SEC(5),
 	};
 	int r;
 
-	if (!q->header) {
-		h.header[0] = h.header[1];
-		h.header[1] = NULL;
-	}
-	if (d->patience && d->patience < timeout)
-		timeout = d->patience;
-	h.timeout_us = timeout;
-	h.connect_us = timeout < DUR_SEC(5) ? timeout : DUR_SEC(5);
 	*ret = (struct reply){ .r = ERR_LIMIT };
 	if ((size_t)snprintf(url, sizeof(url), "%s%s", d->local.central_url, q->path) >= sizeof(url)) {
 		snprintf(ret->why, sizeof(ret->why), "the URL of central is too long");

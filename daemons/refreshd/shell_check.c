@@ -2,7 +2,6 @@
 /* Every changed part checks its new file itself, before anybody runs with it. What is checked is a copy in <lib>/check that lies
  * beside the operator's additions, and in which what lies in <lib>/current is looked for in the new generation. */
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -13,45 +12,14 @@
 #define CHECK_LIMIT DUR_SEC(20)
 #define OUTPUT_MAX 8192
 
-struct swap {
-	char from[DISK_PATH_MAX], to[DISK_PATH_MAX];
-};
-
-static void write_swapped(struct wr *w, struct span text, const struct swap *s, size_t n)
-{
-	size_t at = 0;
-
-	while (at < text.n) {
-		size_t i = 0;
-
-		for (; i < n; i++) {
-			size_t len = strlen(s[i].from);
-
-			if (text.n - at >= len && memcmp(text.p + at, s[i].from, len) == 0) {
-				wr_str(w, s[i].to);
-				at += len;
-				break;
-			}
-		}
-		if (i == n)
-			wr_u8(w, text.p[at++]);
-	}
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)st, (void)kind, (void)at;
-	return remove(path);
-}
-
 static int scratch_make(const struct refreshd *d, char ret[DISK_PATH_MAX])
 {
 	int r = disk_path(ret, "%s/check", d->st.lib);
 
 	if (r < 0)
 		return r;
-	(void)nftw(ret, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	return disk_make_dir(ret, 0700);
+	r = disk_remove_tree(ret);
+	return r < 0 ? r : disk_make_dir(ret, 0700);
 }
 
 static int write_plain(const char *path, struct span text)
@@ -119,8 +87,8 @@ static int check_daemon(const struct refreshd *d, const struct generation *g, in
 {
 	CLEANUP(blob_done) struct blob in = { 0 }, out = { 0 };
 	char program[DISK_PATH_MAX], source[DISK_PATH_MAX], file[DISK_PATH_MAX], dir[DISK_PATH_MAX], link[DISK_PATH_MAX];
-	char credentials[DISK_PATH_MAX + 32], output[OUTPUT_MAX] = "";
-	struct swap s = { 0 };
+	char current[DISK_PATH_MAX], staged[DISK_PATH_MAX], credentials[DISK_PATH_MAX + 32], output[OUTPUT_MAX] = "";
+	const struct swap s = { current, staged };
 	struct wr w;
 	int r = disk_path(program, "%s/%s", d->args.sbin, part_name[part]);
 
@@ -137,16 +105,16 @@ static int check_daemon(const struct refreshd *d, const struct generation *g, in
 	if (r == 0)
 		r = disk_path(dir, "%s/%s.conf.d", d->st.etc, part_name[part]);
 	if (r == 0)
-		r = disk_path(s.from, "%s/current/", d->st.lib);
+		r = disk_path(current, "%s/current/", d->st.lib);
 	if (r == 0)
-		r = disk_path(s.to, "%s/", g->dir);
+		r = disk_path(staged, "%s/", g->dir);
 	if (r == 0)
 		r = blob_load(&in, source, CONF_FILE_MAX);
 	if (r == 0)
 		r = blob_room(&out, CONF_FILE_MAX);
 	if (r == 0) {
 		w = blob_wr(&out);
-		write_swapped(&w, blob_span(&in), &s, 1);
+		swap_write(&w, blob_span(&in), &s, 1);
 		r = blob_take(&out, &w);
 	}
 	if (r == 0)
@@ -237,23 +205,18 @@ static char *nginx_line(char *output)
 	return at;
 }
 
-static int check_front(const struct refreshd *d, const struct generation *g, const char *scratch, char why[WHY_MAX])
+static int check_front(const struct generation *g, const char *scratch, char why[WHY_MAX])
 {
-	static const char *const theirs[] = { "/run/oxpulse-front", "/var/log/oxpulse-front", "/var/lib/oxpulse-front" };
+	const struct swap theirs[] = {
+		{ "/run/oxpulse-front", scratch }, { "/var/log/oxpulse-front", scratch }, { "/var/lib/oxpulse-front", scratch } };
 	CLEANUP(blob_done) struct blob in = { 0 }, out = { 0 }, swapped = { 0 };
 	char source[DISK_PATH_MAX], file[DISK_PATH_MAX], key[DISK_PATH_MAX], output[OUTPUT_MAX] = "";
-	struct swap s[ARRAY_LEN(theirs)];
 	const char *nginx = disk_nginx();
 	struct wr w;
 	int r = disk_path(source, "%s/front/nginx.conf", g->dir);
 
-	(void)d;
 	if (r == 0)
 		r = disk_path(file, "%s/nginx.conf", scratch);
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(theirs); i++) {
-		snprintf(s[i].from, sizeof(s[i].from), "%s", theirs[i]);
-		r = disk_path(s[i].to, "%s", scratch);
-	}
 	if (r == 0)
 		r = blob_load(&in, source, RENDER_BYTES_MAX);
 	if (r == 0 && !nginx) {
@@ -270,7 +233,7 @@ static int check_front(const struct refreshd *d, const struct generation *g, con
 		r = blob_room(&swapped, RENDER_BYTES_MAX);
 	if (r == 0) {
 		w = blob_wr(&swapped);
-		write_swapped(&w, blob_span(&in), s, ARRAY_LEN(s));
+		swap_write(&w, blob_span(&in), theirs, ARRAY_LEN(theirs));
 		r = blob_take(&swapped, &w);
 	}
 	if (r == 0) {
@@ -294,7 +257,7 @@ void check_tidy(const struct refreshd *d)
 	char scratch[DISK_PATH_MAX];
 
 	if (disk_path(scratch, "%s/check", d->st.lib) == 0)
-		(void)nftw(scratch, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+		(void)disk_remove_tree(scratch);
 }
 
 int check_parts(const struct refreshd *d, const struct generation *g, unsigned parts, char why[WHY_MAX])
@@ -308,7 +271,7 @@ int check_parts(const struct refreshd *d, const struct generation *g, unsigned p
 		snprintf(why, WHY_MAX, "making %.250s: %s", scratch, err_str(r));
 	for (int p = 0; r == 0 && p < PART_MAX_; p++) {
 		if (parts & 1U << p)
-			r = p == PART_FRONT ? check_front(d, g, scratch, why) : check_daemon(d, g, p, scratch, why);
+			r = p == PART_FRONT ? check_front(g, scratch, why) : check_daemon(d, g, p, scratch, why);
 	}
 	check_tidy(d);
 	return r < 0 ? ERR_UNEXPECTED : 0;

@@ -3,7 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +46,17 @@ int disk_put(const char *path, struct span text, mode_t mode)
 	    blob_load(&old, path, text.n + 1) == 0 && span_eq(blob_span(&old), text))
 		return 0;
 	return file_write_atomic(path, text, mode);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)st, (void)kind, (void)at;
+	return remove(path);
+}
+
+int disk_remove_tree(const char *path)
+{
+	return nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 void disk_sweep(const char *dir)
@@ -120,6 +131,25 @@ int blob_take(struct blob *b, const struct wr *w)
 {
 	b->n = w->bad ? 0 : wr_len(w);
 	return w->bad ? ERR_LIMIT : 0;
+}
+
+void swap_write(struct wr *w, struct span text, const struct swap *s, size_t n)
+{
+	for (size_t at = 0; at < text.n;) {
+		size_t i = 0, len = 0;
+
+		for (; i < n; i++) {
+			len = strlen(s[i].from);
+			if (text.n - at >= len && memcmp(text.p + at, s[i].from, len) == 0)
+				break;
+		}
+		if (i < n) {
+			wr_str(w, s[i].to);
+			at += len;
+		} else {
+			wr_u8(w, text.p[at++]);
+		}
+	}
 }
 
 const char *disk_nginx(void)

@@ -20,6 +20,8 @@ int disk_make_dir(const char *path, mode_t mode);
 bool disk_has(const char *path);
 /* Writes only what differs, so that the times of files tell something. */
 int disk_put(const char *path, struct span text, mode_t mode);
+/* A directory and all that is in it goes; one that is not there is fine. -errno. */
+int disk_remove_tree(const char *path);
 /* Leftovers of killed writers (*.new) in a directory of ours go. */
 void disk_sweep(const char *dir);
 
@@ -38,6 +40,12 @@ struct span blob_span(const struct blob *b);
 /* A writer over all of its room; blob_take makes what was written its contents. ERR_LIMIT. */
 struct wr blob_wr(struct blob *b);
 int blob_take(struct blob *b, const struct wr *w);
+
+/* Other words for some words of a text, wherever they stand. */
+struct swap {
+	const char *from, *to;
+};
+void swap_write(struct wr *w, struct span text, const struct swap *s, size_t n);
 
 /* The program nginx: $NGINX, or where Debian has it; NULL: it is not installed. */
 const char *disk_nginx(void);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "refreshd/render/template.h"
 #include "refreshd/shell_spawn.h"
-#include "refreshd/template.h"
 #include "sys/file_atomic.h"
 #include "sys/host_addrs.h"
 

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,15 +237,12 @@ int generation_current(const struct state *s, struct generation *ret)
 	ssize_t n;
 	int r = disk_path(path, "%s/current", s->lib);
 
+	*ret = (struct generation){ 0 };
 	if (r < 0)
 		return r;
 	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0) {
-		if (errno != ENOENT)
-			return -errno;
-		*ret = (struct generation){ 0 };
-		return 0;
-	}
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno;
 	target[n] = '\0';
 	if (strncmp(target, prefix, sizeof(prefix) - 1) != 0)
 		return ERR_MALFORMED;
@@ -254,6 +250,10 @@ int generation_current(const struct state *s, struct generation *ret)
 	if (number == 0)
 		return ERR_MALFORMED;
 	r = generation_find(s, number, ret);
+	if (r < 0) {
+		*ret = (struct generation){ .number = number };
+		(void)dir_of(s, number, ret->dir);
+	}
 	return r == -ENOENT ? ERR_MALFORMED : r;
 }
 
@@ -359,25 +359,20 @@ int generation_stage(const struct state *s, const struct render_set *files, stru
 	if (r == 0)
 		r = file_sync_dir(path);
 	if (r < 0)
-		generation_discard(s, g);
+		generation_discard(g);
 	return r;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)st, (void)kind, (void)at;
-	return remove(path);
-}
-
-void generation_discard(const struct state *s, const struct generation *g)
+void generation_discard(const struct generation *g)
 {
 	char path[DISK_PATH_MAX];
+	int r;
 
-	(void)s;
 	if (disk_path(path, "%s/" MANIFEST, g->dir) == 0)
 		(void)unlink(path); /* first: what is half gone must not look complete */
-	if (nftw(g->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
-		log_warn("removing %s: %s", g->dir, err_str(-errno));
+	r = disk_remove_tree(g->dir);
+	if (r < 0)
+		log_warn("removing %s: %s", g->dir, err_str(r));
 }
 
 /* --- comparing ------------------------------------------------------------------------------------------ */
@@ -402,7 +397,7 @@ int generation_diff(const struct generation *old, const struct generation *new, 
 		if (!row_of(&b, a.file[i].path))
 			parts |= a.file[i].parts;
 	}
-	*ret_parts = old->number ? parts : (1U << PART_MAX_) - 1;
+	*ret_parts = old->number ? parts : PARTS_ALL;
 	return 0;
 }
 
@@ -522,7 +517,7 @@ int generation_prune(const struct state *s)
 	int n, kept = 0, r = generation_current(s, &now);
 
 	if (r < 0)
-		return r;
+		return r == ERR_MALFORMED ? 0 : r;
 	n = list_numbers(s, all);
 	for (int i = 0; i < n; i++) {
 		bool complete = generation_find(s, all[i], &g) == 0;
@@ -533,7 +528,7 @@ int generation_prune(const struct state *s)
 		}
 		g = (struct generation){ .number = all[i] };
 		if (dir_of(s, all[i], g.dir) == 0)
-			generation_discard(s, &g);
+			generation_discard(&g);
 	}
 	disk_sweep(s->lib);
 	return n < 0 ? n : 0;

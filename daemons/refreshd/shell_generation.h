@@ -17,7 +17,7 @@
 #ifndef REFRESHD_SHELL_GENERATION_H
 #define REFRESHD_SHELL_GENERATION_H
 
-#include "refreshd/render.h"
+#include "refreshd/render/render.h"
 
 #define GENERATIONS_KEPT 5
 
@@ -39,7 +39,7 @@ struct generation {
 int state_lock(struct state *s, uint64_t wait_us);
 void state_unlock(struct state *s);
 
-/* The generation in force, or number 0. -errno, ERR_MALFORMED. */
+/* The generation in force, or number 0. -errno, ERR_MALFORMED: it is damaged; number and dir are told where the link names them. */
 int generation_current(const struct state *s, struct generation *ret);
 /* A complete generation by number, for rollback and status. -ENOENT. */
 int generation_find(const struct state *s, uint64_t number, struct generation *ret);
@@ -48,7 +48,7 @@ int generation_before(const struct state *s, uint64_t number, struct generation 
 
 /* Writes files and manifest (their sha256, g's texts) into a new directory; g's number and dir are set. Nothing is in force yet. */
 int generation_stage(const struct state *s, const struct render_set *files, struct span node_doc, struct generation *g);
-void generation_discard(const struct state *s, const struct generation *g);
+void generation_discard(const struct generation *g);
 
 /* Who must reload: parts whose files differ between two generations; all of them when old has number 0. -errno. */
 int generation_diff(const struct generation *old, const struct generation *new, unsigned *ret_parts);
@@ -76,7 +76,8 @@ int generation_back(const struct state *s, const struct generation *from);
 int generation_end(const struct state *s);
 /* 1 and both generations when a crash left a journal; 0 when not. The newer one may be incomplete: number and dir only. */
 int generation_interrupted(const struct state *s, struct generation *ret_from, struct generation *ret_to);
-/* Keeps the newest GENERATIONS_KEPT complete ones up to the current one; removes the rest, newer ones and what is half made. */
+/* Keeps the newest GENERATIONS_KEPT complete ones up to the current one; removes the rest, newer ones and what is half made. While
+ * the current one is damaged nothing is removed. */
 int generation_prune(const struct state *s);
 
 #endif

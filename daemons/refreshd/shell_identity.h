@@ -3,7 +3,7 @@
 #ifndef REFRESHD_SHELL_IDENTITY_H
 #define REFRESHD_SHELL_IDENTITY_H
 
-#include "refreshd/keygen.h"
+#include "refreshd/central/keygen.h"
 
 struct identity {
 	char reality_public[KEYGEN_TEXT], uuid[40], awg_public[KEYGEN_TEXT];

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "refreshd/shell_disk.h"
@@ -18,7 +19,7 @@ static void say_holder(int fd, const char *path)
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 
 	text[n > 0 ? n : 0] = '\0';
-	log_at(LOG_ERR, NULL, "%s is held by process %ld: another refreshd is at work; try again when it has ended", path,
+	log_at(LOG_ERR, NULL, "%s is held, last by process %ld: another refreshd is at work; try again when it has ended", path,
 	       strtol(text, NULL, 10));
 }
 
@@ -48,6 +49,7 @@ int state_lock(struct state *s, uint64_t wait_us)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return log_err(-errno, "opening %s", path);
+	(void)fchmod(fd, 0600); /* who can read a file can lock it: nobody else shall hold refreshes up */
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK || mono_reached(loop_clock(), until)) {
 			r = errno == EWOULDBLOCK ? -ETIMEDOUT : -errno;

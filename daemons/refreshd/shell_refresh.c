@@ -38,7 +38,7 @@ static void look_back(struct news *n)
 static enum applied take_over(struct refreshd *d, struct news *n, struct candidate *c, char why[WHY_MAX])
 {
 	enum applied a;
-	int r = candidate_from(d, c, &n->now, "refresh");
+	int r = candidate_from(c, &n->now, "refresh");
 
 	if (r == 0 && n->doc.n)
 		r = blob_copy(&c->doc, blob_span(&n->doc));

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/slab.h"
-#include "refreshd/doc.h"
+#include "refreshd/node/doc.h"
 #include "refreshd/refreshd.h"
 #include "refreshd/shell_identity.h"
 #include "refreshd/shell_steps.h"
@@ -33,7 +33,7 @@ static int input(struct blob *b, const char *path, size_t max, const char *optio
 {
 	int r = path ? blob_load(b, path, max) : 0;
 
-	return r < 0 ? log_err(r, "--%s %s", option, path) : 0;
+	return r < 0 ? args_unreadable(r, option, path) : 0;
 }
 
 int register_inputs(struct refreshd *d)
@@ -223,28 +223,33 @@ static int take_manual(struct refreshd *d)
 
 /* --- from the answer to a generation -------------------------------------------------------------------- */
 
+/* Whether there is a token of ours already. An empty file is none: central gives one out once. */
+static bool has_service_token(const char *path, const struct secret *sent)
+{
+	CLEANUP(secret_done) struct secret have = { 0 };
+	int r = disk_has(path) ? conf_file_secret(path, &have) : ERR_MISSING;
+
+	if (r == ERR_MISSING)
+		return false;
+	if (sent->n && (sent->n != have.n || !ct_eq(sent->b, have.b, have.n)))
+		log_warn("central sent another service token, but %s exists and is kept; to take a new one remove it first", path);
+	return true;
+}
+
 /* Whether <etc>/token is good to go on with. */
 static int keep_service_token(const struct refreshd *d, const struct register_extra *e, const char *node_id)
 {
-	struct secret have = { 0 };
+	CLEANUP(secret_done) struct secret own = { 0 };
+	const struct secret *token = &e->service_token;
 	char path[DISK_PATH_MAX];
 	int r = disk_path(path, "%s/token", d->st.etc);
-	bool file = r == 0 && disk_has(path);
 
-	if (r < 0)
+	if (r < 0 || has_service_token(path, token))
 		return r;
-	if (file) {
-		if (e->service_token.n)
-			log_warn("central sent a service token, but %s exists and is kept; to take another remove it first", path);
-		return 0;
-	}
-	if (e->service_token.n) {
-		r = file_write_atomic(path, secret_span(&e->service_token), 0600);
-		return r < 0 ? log_err(r, "writing %s", path) : 0;
-	}
-	if (service_token(d, &have) == 0 && have.n) {
-		r = file_write_atomic(path, secret_span(&have), 0600);
-		secret_done(&have);
+	if (token->n == 0 && service_token(d, &own) == 0)
+		token = &own;
+	if (token->n) {
+		r = file_write_atomic(path, secret_span(token), 0600);
 		return r < 0 ? log_err(r, "writing %s", path) : 0;
 	}
 	log_at(LOG_ERR, NULL,

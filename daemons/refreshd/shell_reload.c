@@ -3,16 +3,18 @@
  * request that root carries out (RUN/requests, RUN/results). */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "refreshd/refreshd.h"
 #include "sys/log.h"
 #include "sys/rng_kernel.h"
 #include "sys/varlink.h"
 #include "sys/varlink_client.h"
-#include "base/base64.h"
 
 #define CALL_LIMIT DUR_SEC(15)
 #define REQUEST_LIMIT DUR_SEC(20)
@@ -230,13 +232,16 @@ static void restart_if_idle(struct refreshd *d, int part)
 
 	if (call(d, part, "io.oxpulse.Edge.Status", SPAN_LIT("{}"), &h) < 0)
 		return;
-	if (h.sessions == 0 && verb_of(part, verb) && request(d, verb, word) == 0 && strcmp(word, "ok") == 0) {
+	if (h.sessions || !verb_of(part, verb)) {
+		log_warn("%s needs a restart for %s; it has %llu sessions", part_name[part], d->report.restart[part],
+			 (unsigned long long)h.sessions);
+	} else if (request(d, verb, word) == 0 && strcmp(word, "ok") == 0) {
 		log_notice("%s was restarted, which %s needed; it had no sessions", part_name[part], d->report.restart[part]);
 		forget(d, part);
-		return;
+	} else {
+		log_warn("%s needs a restart for %s, and nobody carried it out: systemctl restart oxpulse-%s", part_name[part],
+			 d->report.restart[part], part_name[part]);
 	}
-	log_warn("%s needs a restart for %s; it has %llu sessions", part_name[part], d->report.restart[part],
-		 (unsigned long long)h.sessions);
 }
 
 static int reload_daemon(struct refreshd *d, const struct generation *g, int part, bool *ret_live, char why[WHY_MAX])
@@ -269,10 +274,27 @@ static int reload_daemon(struct refreshd *d, const struct generation *g, int par
 	return 0;
 }
 
+/* Its directory is there from before nginx reads its file until it has ended, and may be closed to us: then it counts as
+ * running. */
+static bool front_runs(const struct refreshd *d)
+{
+	char path[DISK_PATH_MAX], text[32];
+	size_t n;
+	long pid;
+	int r = disk_path(path, "%s/../oxpulse-front/nginx.pid", d->args.run);
+
+	if (r == 0)
+		r = conf_file_read(path, text, sizeof(text), &n);
+	if (r < 0)
+		return r != -ENOENT;
+	pid = strtol(text, NULL, 10);
+	return pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
 static int reload_front(const struct refreshd *d, bool strict, char why[WHY_MAX])
 {
-	char word[32];
-	int r = request(d, "reload-front", word);
+	char word[32] = "not-running";
+	int r = front_runs(d) ? request(d, "reload-front", word) : 0;
 
 	if (r == -ENOENT) {
 		log_info("the front was not asked to reload: there is no %s/requests", d->args.run);
@@ -283,7 +305,7 @@ static int reload_front(const struct refreshd *d, bool strict, char why[WHY_MAX]
 		return 0;
 	}
 	if (r == 0 && strcmp(word, "not-running") == 0) {
-		log_info("the front does not run; it will start with the new file");
+		log_info("front does not run; it will start with the new file");
 		return 0;
 	}
 	if (r < 0)
@@ -354,13 +376,14 @@ void reload_pending(struct refreshd *d)
 	uint64_t now = disk_now().us / US_PER_SEC;
 
 	for (int p = 0; p < PART_MAX_; p++) {
+		uint64_t since = d->report.restart_since[p];
 		struct heard h;
 		int r;
 
 		if (!d->report.restart[p][0])
 			continue;
 		r = call(d, p, "io.oxpulse.Edge.Status", SPAN_LIT("{}"), &h);
-		if (not_there(r) || (r == 0 && h.uptime + 1 < now - d->report.restart_since[p]))
+		if (not_there(r) || (r == 0 && now > since && h.uptime + 1 < now - since))
 			forget(d, p);
 		else if (r == 0)
 			restart_if_idle(d, p);

@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "base/slab.h"
-#include "refreshd/due.h"
+#include "refreshd/central/due.h"
 #include "refreshd/refreshd.h"
 
 #define OUT_MAX 65536
@@ -21,13 +21,11 @@ static const struct {
 	[CHANNEL_OTHER] = { "other", false },
 };
 
-static const char *const tokens[] = { "token", "cross-probe-token" };
-
 struct facts {
 	struct generation now;
 	struct node *node; /* NULL: none */
-	int64_t age[ARRAY_LEN(tokens)]; /* seconds; -1: none */
-	bool interrupted;
+	int64_t age[ARRAY_LEN(token_files)]; /* seconds; -1: none */
+	bool interrupted, damaged;
 };
 
 static void gather(struct refreshd *d, struct facts *f)
@@ -35,17 +33,18 @@ static void gather(struct refreshd *d, struct facts *f)
 	CLEANUP(blob_done) struct blob doc = { 0 };
 	struct generation from, to;
 	struct node_diag diag;
+	uint64_t now = disk_now().us;
 	char path[DISK_PATH_MAX];
 
 	report_load(&d->st, &d->report);
-	(void)generation_current(&d->st, &f->now);
+	f->damaged = generation_current(&d->st, &f->now) < 0;
 	f->interrupted = generation_interrupted(&d->st, &from, &to) != 0;
-	for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(token_files); i++) {
 		wall_t written = { 0 };
 
-		if (disk_path(path, "%s/%s", d->st.etc, tokens[i]) == 0)
+		if (disk_path(path, "%s/%s", d->st.etc, token_files[i].name) == 0)
 			written = disk_written(path);
-		f->age[i] = written.us ? (int64_t)((disk_now().us - written.us) / US_PER_SEC) : -1;
+		f->age[i] = written.us == 0 ? -1 : written.us > now ? 0 : (int64_t)((now - written.us) / US_PER_SEC);
 	}
 	f->node = mem_alloc(sizeof(*f->node));
 	if (!f->node || !f->now.number || disk_path(path, "%s/node-config.json", f->now.dir) < 0 ||
@@ -118,9 +117,9 @@ static void write_rest(struct json_out *o, const struct report *r, const struct 
 	jo_obj_end(o);
 	jo_key(o, "token_age");
 	jo_obj(o);
-	for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(token_files); i++) {
 		if (f->age[i] >= 0)
-			num(o, tokens[i], (uint64_t)f->age[i]);
+			num(o, token_files[i].name, (uint64_t)f->age[i]);
 	}
 	jo_obj_end(o);
 }
@@ -145,6 +144,8 @@ static void write_json(const struct refreshd *d, const struct facts *f, struct w
 	str(&o, "server_name", f->now.server_name);
 	jo_key(&o, "interrupted");
 	jo_bool(&o, f->interrupted);
+	jo_key(&o, "damaged");
+	jo_bool(&o, f->damaged);
 	write_channels(&o, f->node);
 	str(&o, "command", r->command);
 	num(&o, "last_run", r->last_run);
@@ -170,17 +171,26 @@ static void print_text(const struct refreshd *d, const struct facts *f)
 	const struct report *r = &d->report;
 	char at[32] = "never";
 
+	if (!f->now.number && f->damaged) {
+		printf("%s/current leads to no generation: link it to one of generations/\n", d->st.lib);
+		return;
+	}
 	if (!f->now.number) {
 		printf("not registered: get a token from central's admin and run refreshd register\n");
 		return;
 	}
 	printf("node               %s (%s)\n", f->node ? f->node->node_id : d->local.node_id, d->local.domain);
 	printf("central            %s\n", d->local.central_url);
-	printf("generation         %llu, made %s by %s\n", (unsigned long long)f->now.number, f->now.made_at, f->now.reason);
+	if (f->damaged)
+		printf("generation         %llu, damaged: refreshd rollback brings the one before back\n",
+		       (unsigned long long)f->now.number);
+	else
+		printf("generation         %llu, made %s by %s\n", (unsigned long long)f->now.number, f->now.made_at,
+		       f->now.reason);
 	printf("versions           keys %s, channels %s\n", f->now.keys_version[0] ? f->now.keys_version : "none",
 	       f->now.channels_version[0] ? f->now.channels_version : "none");
 	if (f->interrupted)
-		printf("apply              cut off; run refreshd recover\n");
+		printf("apply              under way, or cut off: refreshd recover waits for the one and undoes the other\n");
 	for (uint32_t i = 0; f->node && i < f->node->n_channels; i++)
 		printf("channel %-10s %s%s\n", f->node->channel[i].id, f->node->channel[i].protocol,
 		       kinds[f->node->channel[i].kind].carried ? "" : ", not carried by this version");
@@ -194,8 +204,8 @@ static void print_text(const struct refreshd *d, const struct facts *f)
 		if (r->restart[p][0])
 			printf("%-18s needs a restart: %s\n", part_name[p], r->restart[p]);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(tokens); i++)
-		print_age(tokens[i], f->age[i]);
+	for (size_t i = 0; i < ARRAY_LEN(token_files); i++)
+		print_age(token_files[i].name, f->age[i]);
 }
 
 int cmd_status(struct refreshd *d)

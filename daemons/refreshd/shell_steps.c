@@ -6,8 +6,8 @@
 
 #include "base/json.h"
 #include "base/slab.h"
-#include "refreshd/doc.h"
-#include "refreshd/due.h"
+#include "refreshd/central/due.h"
+#include "refreshd/node/doc.h"
 #include "sys/file_atomic.h"
 #include "sys/log.h"
 
@@ -354,10 +354,12 @@ void step_hy2(struct refreshd *d, struct news *n)
 		return;
 	}
 	r = hy2_parse(blob_span(&p.body), &c, &diag);
-	if (r < 0)
+	if (r < 0) {
 		snprintf(why, sizeof(why), "central's hy2 credentials: %s", diag.text);
-	else if ((r = keep_hy2(d, &c)) < 0)
+	} else {
+		r = keep_hy2(d, &c);
 		snprintf(why, sizeof(why), "writing the hy2 credentials: %s", err_str(r));
+	}
 	hy2_done(&c);
 	report_step(&d->report, STEP_HY2, r < 0 ? OUTCOME_FAILED : OUTCOME_OK, r < 0 ? why : "");
 }

@@ -173,8 +173,10 @@ class Registering(WithNode):
         self.assertEqual(os.stat(f"{self.node.lib}/register.json").st_mode & 0o777, 0o600)
         os.rename(f"{self.node.share}/gone", f"{self.node.share}/front")
         before = self.requests("register")
+        write(f"{self.node.etc}/token", json.loads(read(f"{self.node.lib}/register.json"))["service_token"] + "\n", 0o600)
         done = self.good(self.node.run("register"))
         self.assertRegex(done.stderr, "no token is used")
+        self.assertNotIn("is kept", done.stderr)
         self.assertEqual((self.node.generation(), self.requests("register")), (1, before))
 
     def test_an_answer_that_waits_is_finished_before_anything_else(self):
@@ -249,6 +251,32 @@ class Registering(WithNode):
             self.assertEqual(done.returncode, NOT_REGISTERED, command)
             self.assertRegex(done.stderr, "not registered: get a token")
         self.assertRegex(self.node.run("status").stdout, "not registered")
+
+    def test_another_service_token_is_told_and_an_empty_one_is_none(self):
+        path = f"{self.node.etc}/token"
+        write(path, "stkn_" + "a" * 43, 0o600)
+        done = self.good(self.node.register())
+        self.assertRegex(done.stderr, "another service token, but .*/token exists and is kept")
+        self.assertEqual(read(path), "stkn_" + "a" * 43)
+        other = Node(central, ())
+        self.addCleanup(other.stop)
+        write(f"{other.etc}/token", "\n", 0o600)
+        self.good(other.register())
+        self.assertRegex(read(f"{other.etc}/token"), r"^stkn_\S{43}$")
+
+    def test_a_file_that_cannot_be_read_is_told_with_the_fix(self):
+        closed = f"{self.node.dir}/closed"
+        write(closed, "x", 0)
+        for option in ("token-file", "central-ca", "branding-config", "manual-config"):
+            done = self.node.run("register", f"--{option}={self.node.dir}/none")
+            self.assertEqual(done.returncode, 66)
+            self.assertRegex(done.stderr, f"--{option} .*/none: there is no such file")
+            wrap = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups") if os.geteuid() == 0 else ()
+            if wrap and subprocess.run([*wrap, "test", "-x", refreshrun.program("refreshd")]).returncode:
+                self.skipTest("the build is closed to others")
+            done = self.node.run("register", f"--{option}={closed}", wrap=wrap)
+            self.assertEqual(done.returncode, 66)
+            self.assertRegex(done.stderr, f"--{option} .*/closed cannot be read by the user .*: make it readable for that user")
 
     def test_wrong_options(self):
         for args in (["nothing"], [], ["register", "--tokn=x"], ["refresh", "--json=1"], ["register", "--token"],
@@ -538,6 +566,9 @@ class Applying(WithNode):
     def test_the_front_is_asked_and_answers(self):
         self.started()
         requester = self.requester({"reload-front": "ok"})
+        pid = f"{self.node.dir}/oxpulse-front/nginx.pid"
+        os.mkdir(os.path.dirname(pid))
+        write(pid, f"{os.getpid()}\n")
         text = read(f"{self.node.lib}/install.env")
         write(f"{self.node.lib}/install.env", text.replace("oxpulse.chat", "other.example"), 0o600)
         self.good(self.node.run("render"))
@@ -551,6 +582,15 @@ class Applying(WithNode):
         requester.words["reload-front"] = "not-running"
         self.good(self.node.run("render"))
         self.assertEqual(self.node.generation(), 3)
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        asked = len(requester.seen)
+        for number, (dead, words) in enumerate(((f"{gone.pid}\n", "one.example"), (None, "two.example")), 4):
+            write(pid, dead) if dead else os.remove(pid)
+            write(f"{self.node.lib}/install.env", text.replace("oxpulse.chat", words), 0o600)
+            done = self.good(self.node.run("render"))
+            self.assertRegex(done.stderr, "front does not run; it will start with the new file")
+            self.assertEqual((self.node.generation(), len(requester.seen)), (number, asked))
 
     def test_nginx_checks_the_fronts_file(self):
         self.started()
@@ -620,6 +660,37 @@ class Applying(WithNode):
             self.new_secret()
             self.good(self.node.run("refresh"))
         self.assertEqual(self.node.generations(), [3, 4, 5, 6, 7])
+
+    def test_the_relay_takes_the_secret_before_for_a_day(self):
+        def lines():
+            return self.node.files()["secrets/turn-secret"].decode().splitlines()[::2]
+
+        self.started()
+        old, new = lines()[0], secrets.token_hex(20)
+        central.state(turn_secret=new)
+        self.good(self.node.run("refresh"))
+        self.assertEqual(lines(), [new, old])
+        self.good(self.node.run("refresh"))
+        self.assertEqual((self.node.generation(), self.node.reloads("turnd")), (2, 1))
+        self.good(self.node.run("rollback"))
+        self.assertEqual((lines(), self.node.reloads("turnd")), ([old, new], 2))
+
+    def test_what_is_damaged_is_replaced(self):
+        self.started()
+        new = self.new_secret()
+        self.good(self.node.run("refresh"))
+        write(f"{self.node.lib}/current/turnd.conf", "[Server]\n")
+        done = self.good(self.node.run("render"))
+        self.assertRegex(done.stderr, "turnd.conf is not as it was written")
+        self.assertEqual((self.node.generation(), self.node.reloads("turnd"), self.node.takes(new)), (3, 1, True))
+        write(f"{self.node.lib}/current/manifest.json", "{")
+        self.assertEqual(self.node.run("refresh").returncode, NOT_REGISTERED)
+        self.assertRegex(self.node.run("status").stdout, "generation +3, damaged: refreshd rollback")
+        self.good(self.node.run("rollback"))
+        self.assertEqual((self.node.generation(), self.node.generations(), self.node.takes(new)), (4, [1, 2, 4], True))
+        write(f"{self.node.lib}/current/manifest.json", "{")
+        self.good(self.node.run("rollback", "1"))
+        self.assertEqual((self.node.generation(), self.node.takes(new)), (5, False))
 
     def test_dry_run_and_output_change_nothing(self):
         self.started()
@@ -743,6 +814,18 @@ class Killed(WithNode):
             self.assertTrue(self.node.takes(self.secret()), n)
         self.assertEqual(recovered, 0)
         self.assertGreater(n, 20)
+
+    def test_a_bad_install_env_keeps_nothing_half_done_in_force(self):
+        self.two_generations()
+        total = int(self.kill_at(0, "rollback", "1").stderr.splitlines()[-1])
+        self.assertTrue(any(self.stop_in_journal(k) for k in range(10, total, 10)))
+        env = read(f"{self.node.lib}/install.env")
+        write(f"{self.node.lib}/install.env", "not an assignment\n", 0o600)
+        self.assertEqual(self.node.run("recover").returncode, NOT_REGISTERED)
+        self.whole()
+        self.assertTrue(self.node.takes(self.secret()))
+        write(f"{self.node.lib}/install.env", env, 0o600)
+        self.good(self.node.run("recover"))
 
     def stop_in_journal(self, n):
         self.good(self.node.run("recover"))

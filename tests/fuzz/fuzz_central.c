@@ -4,7 +4,7 @@
  * character, a version is one word, a key in its canonical form stays as it is, and no failure is without printable words.
  */
 #include "fuzz.h"
-#include "refreshd/central.h"
+#include "refreshd/central/central.h"
 
 static void must_be_words(const char *s)
 {

@@ -4,7 +4,7 @@
  * The empty patch changes no byte.
  */
 #include "fuzz.h"
-#include "refreshd/doc.h"
+#include "refreshd/node/doc.h"
 
 #define TOKENS 1024
 #define INPUT_MAX 8192

@@ -4,7 +4,7 @@
  * a second time it does not change. A refusal has printable words.
  */
 #include "fuzz.h"
-#include "refreshd/local.h"
+#include "refreshd/node/local.h"
 
 #define OUT_MAX (4 * LOCAL_ENV_MAX)
 

@@ -5,8 +5,8 @@
  * printable words.
  */
 #include "fuzz.h"
-#include "refreshd/doc.h"
-#include "refreshd/render.h"
+#include "refreshd/node/doc.h"
+#include "refreshd/render/render.h"
 
 #define PATCHED_MAX (64 * 1024)
 
@@ -43,7 +43,7 @@ static void render(const char *public_ip)
 	struct local l;
 	struct wr w = wr_from(arena, sizeof(arena));
 	struct render_in in = {
-		.node = &node, .local = &l, .date = "2026-11-23", .sfu_pem = "", .nginx_version = "1.22.1", .ipv6 = true,
+		.node = &node, .local = &l, .sfu_pem = "", .nginx_version = "1.22.1", .ipv6 = true,
 		.front_template = SPAN_LIT("server_name @" "DOMAIN@;\n@?TURNS_NAME@ x @" "TURNS_NAME@;\n@" "UPSTREAM_HOST@;\n"),
 		.front_values = SPAN_LIT("DOMAIN?=\nTURNS_NAME?=\nUPSTREAM_HOST?=\n"),
 	};

@@ -4,7 +4,7 @@
  * character but tabs and line ends, and no line that the template did not have. A refusal has printable words.
  */
 #include "fuzz.h"
-#include "refreshd/template.h"
+#include "refreshd/render/template.h"
 
 #define OUT_MAX 65536
 

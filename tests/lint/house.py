@@ -16,7 +16,8 @@ MACHINE = re.compile(r"(?<![\w.])/(?:work|home/\w+|Users/\w+)/\w")
 PLACEHOLDER = re.compile(r"@[A-Z][A-Z0-9_]+@")
 # Those whose business the placeholders are.
 TEMPLATES = re.compile(
-    r"(\.in|\.values|meson\.build|^daemons/refreshd/template\.[ch]|^docs/man/make\.sh|^tests/(e2e/test_front\.py|lint/man\.sh))$")
+    r"(\.in|\.values|meson\.build|^daemons/refreshd/render/template\.[ch]|^docs/man/make\.sh"
+    r"|^tests/(e2e/test_front\.py|lint/man\.sh))$")
 BINARY = re.compile(r"^(LICENSE$|tests/fuzz/corpus/)|\.(png|ico|woff2|pcap|bin)$")
 SELF = "tests/lint/house.py"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /* A registration and the refresh after it, again and again, each time with another allocation failing. */
 #include "base/slab.h"
-#include "refreshd/central.h"
-#include "refreshd/doc.h"
-#include "refreshd/render.h"
+#include "refreshd/central/central.h"
+#include "refreshd/node/doc.h"
+#include "refreshd/render/render.h"
 #include "unit/refreshd/refreshd_rig.h"
 
 #define SWEEP_MAX 200
@@ -81,7 +81,7 @@ static int render(void)
 	struct wr w = wr_from(arena, sizeof(arena));
 	struct local l = rig_local();
 	struct render_set set;
-	const struct render_in in = { .node = &node, .local = &l, .date = "2026-11-23", .sfu_pem = "", .nginx_version = "1.22.1",
+	const struct render_in in = { .node = &node, .local = &l, .sfu_pem = "", .nginx_version = "1.22.1",
 				      .front_template = SPAN_LIT("server_name x;\n"),
 				      .front_values = SPAN_LIT("DOMAIN?=\nTURNS_NAME?=\nUPSTREAM_HOST?=\n") };
 

@@ -3,8 +3,8 @@
 #ifndef TESTS_REFRESHD_RIG_H
 #define TESTS_REFRESHD_RIG_H
 
-#include "refreshd/local.h"
-#include "refreshd/node.h"
+#include "refreshd/node/local.h"
+#include "refreshd/node/node.h"
 #include "t.h"
 
 #define RIG_KEY43 "ypeBEsobvcr6wjGzmiPcTaeG7_gUfE5yuYB3ha_uSLs"

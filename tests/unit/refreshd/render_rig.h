@@ -3,7 +3,7 @@
 #ifndef TESTS_REFRESHD_RENDER_RIG_H
 #define TESTS_REFRESHD_RENDER_RIG_H
 
-#include "refreshd/render.h"
+#include "refreshd/render/render.h"
 #include "refreshd_rig.h"
 
 #define RIG_FILE_MAX 65536
@@ -34,7 +34,7 @@ static inline struct render_in rig_in(const struct node *n, const struct local *
 	static char template[RIG_FILE_MAX], values[RIG_FILE_MAX], node_values[RIG_FILE_MAX];
 
 	return (struct render_in){
-		.node = n, .local = l, .date = "2026-11-23", .sfu_pem = "", .nginx_version = "1.22.1", .ipv6 = true,
+		.node = n, .local = l, .sfu_pem = "", .nginx_version = "1.22.1", .ipv6 = true,
 		.front_template = rig_file("nginx.conf.in", template), .front_values = rig_file("front.values", values),
 		.node_values = rig_file("node.values", node_values),
 	};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/central.h"
+#include "refreshd/central/central.h"
 #include "refreshd_rig.h"
 
 #define RAW "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="

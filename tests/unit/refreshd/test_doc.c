@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #include "base/slab.h"
-#include "refreshd/doc.h"
+#include "refreshd/node/doc.h"
 #include "t.h"
 
 static void members_change_where_they_stand(void)

@@ -3,7 +3,6 @@
 #include "refreshd/shell_generation.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,16 +16,10 @@
 static struct state s;
 static char dir[64];
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)st, (void)kind, (void)at;
-	return remove(path);
-}
-
 static void end(void)
 {
 	state_unlock(&s);
-	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	EQ(disk_remove_tree(dir), 0);
 }
 
 static void begin(void)
@@ -158,7 +151,7 @@ static void flipped_back(void)
 	EQ(generation_back(&s, &a), 0);
 	EQ(generation_end(&s), 0);
 	EQ(in_force(), 1);
-	generation_discard(&s, &b);
+	generation_discard(&b);
 	OK(!disk_has(b.dir));
 	b = stage("b", "x");
 	EQ(generation_flip(&s, &none, &b), 0);
@@ -295,6 +288,10 @@ static void damage_is_seen(void)
 	EQ(disk_path(path, "%s/manifest.json", a.dir), 0);
 	put(path, "[");
 	EQ(generation_current(&s, &from), ERR_MALFORMED);
+	EQ(from.number, 1);
+	EQ_STR(from.dir, a.dir);
+	EQ(generation_prune(&s), 0);
+	OK(disk_has(a.dir));
 	put(path, "{\"files\":[{\"path\":\"../../etc/passwd\",\"sha256\":\"\",\"parts\":[]}]}");
 	EQ(generation_intact(&a, bad, sizeof(bad)), ERR_UNEXPECTED);
 	EQ(unlink(path), 0);
@@ -303,6 +300,7 @@ static void damage_is_seen(void)
 	EQ(unlink(path), 0);
 	EQ(symlink("/etc", path), 0);
 	EQ(generation_current(&s, &from), ERR_MALFORMED);
+	EQ(from.number, 0);
 	end();
 }
 
@@ -328,11 +326,19 @@ static void five_are_kept(void)
 	end();
 }
 
+/* Nobody else can even read it: whoever can read a file can lock it. */
 static void one_holds_the_lock(void)
 {
+	mode_t mask = umask(0);
+	char path[DISK_PATH_MAX];
+	struct stat st = { 0 };
 	struct state other;
 
 	begin();
+	umask(mask);
+	EQ(disk_path(path, "%s/refresh.lock", s.lib), 0);
+	EQ(stat(path, &st), 0);
+	EQ(st.st_mode & 0777, 0600);
 	other = s;
 	other.lock = -1;
 	EQ(state_lock(&other, 0), -ETIMEDOUT);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/keygen.h"
+#include "refreshd/central/keygen.h"
 
 #include "t.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/node_read.h"
+#include "refreshd/node/node_read.h"
 #include "t.h"
 
 static void diagnostics_are_cut_and_printable(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #include "base/slab.h"
-#include "refreshd/register.h"
+#include "refreshd/central/register.h"
 #include "refreshd_rig.h"
 
 #define TOKEN "ptkn_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"

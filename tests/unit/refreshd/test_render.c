@@ -76,6 +76,34 @@ static void the_same_input_gives_the_same_bytes(void)
 	EQ_SPAN(wr_span_of(&a), wr_span_of(&b));
 }
 
+/* Rotated at NOW, rendered again at some time after: the older secret of the relay stands beside the newest for a day. */
+static void the_relays_older_secret_goes_after_a_day(void)
+{
+	static const struct {
+		const char *row;
+		uint64_t after; /* seconds */
+		bool both;
+	} rows[] = { { "at once: ", 0, true }, { "on that day: ", 86399, true }, { "a day later: ", 86400, false } };
+	static char first[RENDER_BYTES_MAX], again[RENDER_BYTES_MAX];
+	struct local l = rig_local();
+
+	EQ(node_parse(span_str(rig_doc), &rig_node, &rig_diag), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct wr a = wr_from(first, sizeof(first)), b = wr_from(again, sizeof(again));
+		struct render_in in = rig_in(&rig_node, &l);
+
+		t_row = rows[i].row;
+		in.now = (wall_t){ UINT64_C(1795392000) * US_PER_SEC };
+		in.turn_secrets_had = SPAN_LIT("before");
+		EQ(render_all(&in, &a, &rig_set, &rig_diag), 0);
+		in.turn_secrets_had = rig_find(&rig_set, "secrets/turn-secret");
+		in.now.us += rows[i].after * US_PER_SEC;
+		EQ(render_all(&in, &b, &rig_set, &rig_diag), 0);
+		EQ(rig_has("secrets/turn-secret", "\nbefore\n"), rows[i].both);
+		OK(rig_has("secrets/turn-secret", "turn-s3cret"));
+	}
+}
+
 static void what_is_refused(void)
 {
 	static const struct {
@@ -137,4 +165,4 @@ static void an_arena_that_is_too_small(void)
 }
 
 T_MAIN(T(every_file_and_whom_it_concerns), T(a_signing_key_is_a_file), T(the_same_input_gives_the_same_bytes), T(what_is_refused),
-       T(where_facts_come_from), T(an_arena_that_is_too_small))
+       T(the_relays_older_secret_goes_after_a_day), T(where_facts_come_from), T(an_arena_that_is_too_small))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/same.h"
+#include "refreshd/node/same.h"
 
 #include "base/slab.h"
 #include "t.h"

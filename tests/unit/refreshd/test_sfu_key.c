@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/sfu_key.h"
+#include "refreshd/central/sfu_key.h"
 #include "t.h"
 
 #define DER "MCowBQYDK2VwAyEAAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+#define DER_IN_LINES "MCowBQYDK2VwAyEAAAECAwQFBgcICQoL\nDA0ODxAREhMUFRYXGBkaGxwdHh8="
 #define RAW "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 #define PEM "-----BEGIN PUBLIC KEY-----\n" DER "\n-----END PUBLIC KEY-----\n"
 
@@ -18,8 +19,7 @@ static void every_form_becomes_one(void)
 		"-----BEGIN PUBLIC KEY-----\r\n" DER "\r\n-----END PUBLIC KEY-----\r\n",
 		"-----BEGIN PUBLIC KEY-----\\n" DER "\\n-----END PUBLIC KEY-----\\n",
 		"'-----BEGIN PUBLIC KEY-----\\r\\n" DER "\\r\\n-----END PUBLIC KEY-----\\n'\n",
-		"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAAAECAwQFBgcICQoL\nDA0ODxAREhMUFRYXGBkaGxwdHh8=\n-----END PUBLIC "
-		"KEY-----",
+		"-----BEGIN PUBLIC KEY-----\n" DER_IN_LINES "\n-----END PUBLIC KEY-----",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/sni.h"
+#include "refreshd/render/sni.h"
 #include "t.h"
 
 /* python: int(hashlib.sha256(f"{node}:{date}".encode()).hexdigest(), 16) % n */

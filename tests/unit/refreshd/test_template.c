@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/template.h"
+#include "refreshd/render/template.h"
 #include "t.h"
 
 /* The marks are written without their '@' here: '%' stands for it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #include "base/err.h"
-#include "refreshd/turn_secrets.h"
+#include "refreshd/render/turn_secrets.h"
 #include "t.h"
 
 #define NOW 1795392000

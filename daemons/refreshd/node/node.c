@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/node.h"
+#include "refreshd/node/node.h"
 
 #include "base/slab.h"
-#include "refreshd/node_channels.h"
+#include "refreshd/node/node_channels.h"
 
 #define TURNS_PORT 443
 #define STUN_PORT 3478

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/template.h"
+#include "refreshd/render/template.h"
 
-#include "refreshd/node_read.h"
+#include "refreshd/node/node_read.h"
 #include "wire/ascii.h"
 
 #define NAMES_MAX 128

@@ -3,7 +3,7 @@
 #ifndef REFRESHD_NODE_CHANNELS_H
 #define REFRESHD_NODE_CHANNELS_H
 
-#include "refreshd/node_read.h"
+#include "refreshd/node/node_read.h"
 
 /* The names of a pool: blank ones left out. */
 void node_names_read(struct node_in *in, int obj, const char *key, struct node_reality *ret);

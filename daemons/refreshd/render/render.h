@@ -7,13 +7,14 @@
 #define REFRESHD_RENDER_H
 
 #include "base/mono.h"
-#include "refreshd/local.h"
-#include "refreshd/node.h"
+#include "refreshd/node/local.h"
+#include "refreshd/node/node.h"
 
 #define RENDER_FILES_MAX 32
 #define RENDER_BYTES_MAX (512 * 1024)
 
 enum part { PART_FRONT, PART_SFUD, PART_TURND, PART_TUNNELD, PART_HEALTHD, PART_MAX_ };
+#define PARTS_ALL ((1U << PART_MAX_) - 1)
 extern const char *const part_name[PART_MAX_]; /* "front", "sfud", … */
 
 struct render_file {
@@ -32,7 +33,6 @@ struct render_set {
 struct render_in {
 	const struct node *node;
 	const struct local *local;
-	const char *date;                        /* UTC, for the day's server name */
 	wall_t now;
 	struct span turn_secrets_had;            /* secrets/turn-secret of the generation in force; empty: none */
 	const char *sfu_pem;                     /* "" = none */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/node_read.h"
+#include "refreshd/node/node_read.h"
 
-#include "wire/ascii.h"
 #include "base/base64.h"
+#include "wire/ascii.h"
 
 #define NAME_LABEL_MAX 63
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/keygen.h"
+#include "refreshd/central/keygen.h"
 
 #include <openssl/evp.h>
 
-#include "base/secret.h"
 #include "base/base64.h"
+#include "base/secret.h"
 
 #define KEY_SIZE 32
 

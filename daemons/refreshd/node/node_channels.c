@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/node_channels.h"
+#include "refreshd/node/node_channels.h"
 
 #define WHERE_MAX 32
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/render_impl.h"
+#include "refreshd/render/render_impl.h"
 
 #define MESH "ch2"
 #define RANK_OTHER 90 /* without a number, or 0, which is what a channel has that nobody named */

@@ -9,8 +9,5 @@
 
 /* written: when the file was; 0: there is none. */
 bool due_cross_probe(wall_t now, wall_t written); /* half of its life is over, or it is from the future */
-bool due_cross_probe_dead(wall_t now, wall_t written); /* all of it */
-/* Another UTC day than the one of the pick ("2026-11-23"; "" = never picked). */
-bool due_server_name(wall_t now, const char *picked_on);
 
 #endif

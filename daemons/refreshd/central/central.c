@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/central.h"
+#include "refreshd/central/central.h"
 
-#include "refreshd/node_channels.h"
+#include "refreshd/node/node_channels.h"
 
 #define KEYS_TOKENS 1024
 #define SMALL_TOKENS 64

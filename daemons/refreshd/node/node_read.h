@@ -5,7 +5,7 @@
 #define REFRESHD_NODE_READ_H
 
 #include "base/json.h"
-#include "refreshd/node.h"
+#include "refreshd/node/node.h"
 
 /* Sets *d to `field` and the joined parts, bytes other than printable ASCII shown as '?', cut to fit; returns err. Parts end with
  * NULL; field NULL leaves the field as it is. */

@@ -7,9 +7,9 @@
 #ifndef REFRESHD_CENTRAL_H
 #define REFRESHD_CENTRAL_H
 
-#include "refreshd/node.h"
-#include "refreshd/register.h"
-#include "refreshd/sfu_key.h"
+#include "refreshd/central/register.h"
+#include "refreshd/central/sfu_key.h"
+#include "refreshd/node/node.h"
 
 #define CENTRAL_KEYS_MAX (64 * 1024) /* bytes of an answer to keys */
 

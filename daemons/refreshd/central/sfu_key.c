@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/sfu_key.h"
+#include "refreshd/central/sfu_key.h"
 
 #include "base/base64.h"
 #include "wire/jwt.h"

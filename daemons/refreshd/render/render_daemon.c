@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/render_impl.h"
+#include "refreshd/render/render_impl.h"
 
 #define CERTIFICATE RENDER_ETC "/front/tls/fullchain.pem"
 #define PRIVATE_KEY RENDER_ETC "/front/tls/privkey.pem"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/render_impl.h"
-#include "refreshd/turn_secrets.h"
+#include "refreshd/render/render_impl.h"
+#include "refreshd/render/turn_secrets.h"
 
 const char *const part_name[PART_MAX_] = {
 	[PART_FRONT] = "front",     [PART_SFUD] = "sfud",       [PART_TURND] = "turnd",

@@ -3,8 +3,8 @@
 #ifndef REFRESHD_RENDER_IMPL_H
 #define REFRESHD_RENDER_IMPL_H
 
-#include "refreshd/node_read.h"
-#include "refreshd/render.h"
+#include "refreshd/node/node_read.h"
+#include "refreshd/render/render.h"
 
 #define RENDER_ETC "/etc/oxpulse-partner-edge"
 #define RENDER_LIB "/var/lib/oxpulse-partner-edge"

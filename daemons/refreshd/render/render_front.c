@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/render_impl.h"
-#include "refreshd/template.h"
+#include "refreshd/render/render_impl.h"
+#include "refreshd/render/template.h"
 
 #define VALUES_MAX 4096
 

@@ -5,7 +5,7 @@
 #ifndef REFRESHD_LOCAL_H
 #define REFRESHD_LOCAL_H
 
-#include "refreshd/node.h"
+#include "refreshd/node/node.h"
 
 #define LOCAL_CENTRAL_DEFAULT "https://api.oxpulse.chat"
 #define LOCAL_ENV_MAX 65536

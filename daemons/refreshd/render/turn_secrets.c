@@ -4,10 +4,10 @@
  *   # until <unix time>: passwords made with this one may still be in use
  *   <the one before>
  */
-#include "refreshd/turn_secrets.h"
+#include "refreshd/render/turn_secrets.h"
 
 #include "base/err.h"
-#include "refreshd/node_read.h"
+#include "refreshd/node/node_read.h"
 
 #define UNTIL "# until "
 
@@ -15,18 +15,6 @@ struct older {
 	struct span secret; /* empty: none */
 	uint64_t until;     /* unix time */
 };
-
-static struct span next_line(struct span *text)
-{
-	struct span line = { text->p, 0 };
-
-	while (line.n < text->n && text->p[line.n] != '\n')
-		line.n++;
-	*text = span_of(text->p + line.n, text->n - line.n);
-	if (text->n)
-		*text = span_of(text->p + 1, text->n - 1);
-	return line;
-}
 
 static uint64_t read_until(struct span line)
 {
@@ -43,13 +31,16 @@ static uint64_t read_until(struct span line)
 static struct older still_good(struct span newest, struct span had, uint64_t now)
 {
 	const uint64_t latest = now + TURN_SECRET_GRACE / US_PER_SEC;
-	struct span first = next_line(&had);
-	struct span comment = next_line(&had);
-	struct older o = { .until = read_until(comment) };
+	struct span first = { 0 }, comment = { 0 };
+	struct rd r = rd_from(had);
+	struct older o = { 0 };
 
+	(void)text_line(&r, &first);
+	(void)text_line(&r, &comment);
 	if (first.n && !span_eq(first, newest))
 		return (struct older){ first, latest };
-	o.secret = next_line(&had);
+	(void)text_line(&r, &o.secret);
+	o.until = read_until(comment);
 	if (o.until <= now || span_eq(o.secret, newest))
 		return (struct older){ 0 };
 	if (o.until > latest) /* the clock was ahead */

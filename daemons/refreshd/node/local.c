@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/local.h"
+#include "refreshd/node/local.h"
 
-#include "refreshd/node_read.h"
+#include "refreshd/node/node_read.h"
 #include "wire/ascii.h"
 
 #define VALUE_MAX 512

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/doc.h"
+#include "refreshd/node/doc.h"
 
 #include "base/slab.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/same.h"
+#include "refreshd/node/same.h"
 
 #include "base/json.h"
 #include "base/slab.h"
-#include "refreshd/node.h"
+#include "refreshd/node/node.h"
 
 /* Depth is bounded by the parser's. */
 static bool same_value(const struct json *a, int x, const struct json *b, int y);

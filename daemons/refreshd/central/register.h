@@ -7,7 +7,7 @@
 #ifndef REFRESHD_REGISTER_H
 #define REFRESHD_REGISTER_H
 
-#include "refreshd/node.h"
+#include "refreshd/node/node.h"
 
 struct register_request {
 	const char *partner_id, *domain;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "refreshd/register.h"
+#include "refreshd/central/register.h"
 
 #include "base/slab.h"
-#include "refreshd/node_read.h"
+#include "refreshd/node/node_read.h"
 #include "wire/ascii.h"
 
 #define ERROR_TOKENS 64

@@ -13,7 +13,7 @@
 #ifndef REFRESHD_TEMPLATE_H
 #define REFRESHD_TEMPLATE_H
 
-#include "refreshd/node.h"
+#include "refreshd/node/node.h"
 
 #define TEMPLATE_DEPTH 8 /* values within values */
 
