@@ -5,16 +5,15 @@
 
 #include "base/rng.h"
 #include "healthd/healthd_conf.h"
-#include "healthd/overview.h"
-#include "healthd/report.h"
-#include "healthd/roster.h"
 #include "healthd/shell_probe.h"
+#include "healthd/verdict/overview.h"
+#include "healthd/verdict/report.h"
+#include "healthd/verdict/roster.h"
 #include "sys/edge_control.h"
 #include "sys/http_small.h"
 #include "sys/varlink_client.h"
 
 #define HEALTHD_PEER_PROBES (2 * ROSTER_PICK) /* TLS and UDP */
-#define HEALTHD_DAEMONS DAEMON_MAX_
 #define HEALTHD_PATH_MAX 512
 
 struct healthd;
@@ -22,13 +21,14 @@ struct healthd;
 struct probe_slot { /* one result that a run waits for */
 	struct healthd *d;
 	struct probe *probe;
-	int which; /* enum probed, or the index of a peer probe */
+	enum probed which;
 };
 
 struct peer_probe {
-	struct probe_slot slot;
+	struct healthd *d;
+	struct probe *probe;
 	struct roster_peer peer;
-	bool udp, done;
+	bool udp, judged; /* judged: there is something to report */
 	wall_t at;
 	struct probe_result result;
 };
@@ -40,7 +40,7 @@ struct status_ask {
 };
 
 struct run { /* the run under way; what it found is in the overview */
-	bool active, posting;
+	bool active;
 	uint32_t pending;
 	mono_t began;
 	struct probe_slot slot[PROBED_MAX_];
@@ -53,12 +53,9 @@ struct run { /* the run under way; what it found is in the overview */
 };
 
 struct sibling_page { /* the metrics of one daemon, as it last gave them */
-	struct healthd *d;
 	struct varlink_ask *ask;
-	enum ov_daemon_name which;
 	char *text; /* NULL: none */
 	size_t n;
-	mono_t at;
 };
 
 struct healthd_stats {
@@ -119,7 +116,7 @@ bool facts_path(char ret[HEALTHD_PATH_MAX], const char *directory, const char *n
 /* shell_pages.c: the siblings' metrics, and what is served over HTTP */
 void pages_poll(void *d);
 void pages_cancel(struct healthd *d);
-void pages_load(struct healthd *d);     /* calls and relayed traffic, when a run begins */
+void pages_load(struct healthd *d);     /* calls and relayed traffic, as the siblings' last pages have them */
 void pages_listen(void *d);
 void pages_close(struct healthd *d);
 

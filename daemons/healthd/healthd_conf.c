@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/err.h"
+#include "healthd/verdict/repair.h"
 #include "sys/conf_file.h"
 #include "sys/log.h"
 
@@ -51,7 +52,7 @@ const struct conf_key healthd_keys[] = {
 	{ "Http.Listen", &conf_addrs, F(listen), "127.0.0.1:9640", NULL,
 	  "addresses of the status page and /metrics, space separated; port 9640 when none is given" },
 	{ "Repair.Enabled", &conf_bool, F(repair), "yes", NULL, "restart what is failing for long" },
-	{ "Repair.Budget", &conf_u32, F(repair_budget), "3", NULL, "restarts of one daemon within Window at most" },
+	{ "Repair.Budget", &conf_u32, F(repair_budget), "3", NULL, "restarts of one daemon within Window at most, 1 to 32" },
 	{ "Repair.Window", &conf_duration, F(repair_window), "1h", NULL, "how long a restart counts" },
 	{ "Repair.RequestDirectory", &conf_text, F(request_directory), "/run/oxpulse-partner-edge/requests", NULL,
 	  "where restarts are asked for" },
@@ -138,8 +139,8 @@ static int derive_times(struct healthd_conf *c)
 		return refuse("Probe.Interval", "must be between 5s and 1d");
 	if (c->interval < c->timeout)
 		return refuse("Probe.Interval", "is shorter than Probe.Timeout: a run would not end before the next");
-	if (c->repair && (c->repair_budget == 0 || c->repair_window < DUR_SEC(60)))
-		return refuse("Repair.Budget", "at least 1 restart within at least 1m, or Repair.Enabled=no");
+	if (c->repair && (c->repair_budget == 0 || c->repair_budget > REPAIR_BUDGET_MAX || c->repair_window < DUR_SEC(60)))
+		return refuse("Repair.Budget", "1 to 32 restarts within at least 1m, or Repair.Enabled=no");
 	return 0;
 }
 

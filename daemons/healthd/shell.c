@@ -76,8 +76,6 @@ static void on_run_timer(void *arg)
 			   (unsigned long long)((d->conf.interval + d->conf.interval / 2) / US_PER_SEC));
 	d->timer_said |= !first;
 	run_begin(d, true);
-	timer_set(d->run_timer,
-		  mono_add(loop_now(d->loop), first ? d->conf.interval + d->conf.interval / 2 : d->conf.interval));
 }
 
 int healthd_open(void *arg)

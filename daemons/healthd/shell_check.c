@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-
 struct check_job *check_begin(struct check_run *r, unsigned number, const char *part)
 {
 	struct check *c = checks_add(r->checks, number, part);

@@ -3,8 +3,8 @@
 #ifndef HEALTHD_SHELL_CHECK_H
 #define HEALTHD_SHELL_CHECK_H
 
-#include "healthd/checks.h"
 #include "healthd/healthd_conf.h"
+#include "healthd/page/checks.h"
 #include "healthd/shell_probe.h"
 #include "sys/varlink_client.h"
 

@@ -40,8 +40,16 @@ static int digest_of(const char *path, char ret[65])
 	return r;
 }
 
+/* What a look at files gave; the worst one counts. */
+enum look { LOOK_GOOD, LOOK_UNSEEN, LOOK_BAD };
+
+static enum look worse(enum look a, enum look b)
+{
+	return a > b ? a : b;
+}
+
 /* Whether a file is what its row says; cause: what is wrong. */
-static bool row_holds(const struct json *j, int row, const char *dir, char *cause)
+static enum look look_at_row(const struct json *j, int row, const char *dir, char *cause)
 {
 	char name[128], want[80], path[PATH_MAX], got[65] = "";
 	int r;
@@ -49,26 +57,26 @@ static bool row_holds(const struct json *j, int row, const char *dir, char *caus
 	if (json_get_str(j, row, "path", name, sizeof(name), NULL) < 0 ||
 	    json_get_str(j, row, "sha256", want, sizeof(want), NULL) < 0) {
 		snprintf(cause, CAUSE_MAX, "its manifest is not one");
-		return false;
+		return LOOK_BAD;
 	}
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	r = digest_of(path, got);
-	if (r == -EACCES)
-		return true; /* said where modes are checked */
-	if (r < 0)
-		snprintf(cause, CAUSE_MAX, "%s: %s", name, err_str(r));
-	else if (strcmp(got, want) != 0)
+	if (r == 0 && strcmp(got, want) == 0)
+		return LOOK_GOOD;
+	if (r == 0)
 		snprintf(cause, CAUSE_MAX, "%s was changed by hand", name);
-	return r == 0 && strcmp(got, want) == 0;
+	else
+		snprintf(cause, CAUSE_MAX, "%s: %s", name, err_str(r));
+	return r == -EACCES ? LOOK_UNSEEN : LOOK_BAD;
 }
 
-static bool manifest_holds(const char *dir, char *cause)
+static enum look look_at_manifest(const char *dir, char *cause)
 {
 	struct json_tok *tok = malloc(TOKENS_MAX * sizeof(*tok));
 	char path[PATH_MAX], *text = malloc(FILE_MAX);
 	struct json j;
 	size_t n;
-	bool holds = false;
+	enum look look = LOOK_BAD;
 	int list = -1;
 
 	snprintf(path, sizeof(path), "%s/manifest.json", dir);
@@ -77,13 +85,13 @@ static bool manifest_holds(const char *dir, char *cause)
 	    json_parse(span_of(text, n), tok, TOKENS_MAX, &j) == 0)
 		list = json_get(&j, 0, "files");
 	if (list >= 0) {
-		holds = true;
-		for (int at = json_first(&j, list); holds && at >= 0; at = json_next(&j, list, at))
-			holds = row_holds(&j, at, dir, cause);
+		look = LOOK_GOOD;
+		for (int at = json_first(&j, list); look != LOOK_BAD && at >= 0; at = json_next(&j, list, at))
+			look = worse(look, look_at_row(&j, at, dir, cause));
 	}
 	free(tok);
 	free(text);
-	return holds;
+	return look;
 }
 
 /* The daemons read what the generation says, not a file that somebody put in the link's place. */
@@ -109,42 +117,55 @@ void check_drift(struct check_run *r)
 	static const char *const fix = "put what you changed into <daemon>.conf.d/*.conf, then "
 				       "refreshd refresh renders the rest anew";
 	char dir[2 * CONF_TEXT_MAX], cause[CAUSE_MAX] = "";
+	enum look look;
 
 	snprintf(dir, sizeof(dir), "%s/current", r->conf->state_directory);
-	if (access(dir, F_OK) < 0)
+	if (access(dir, F_OK) < 0) {
 		check_say(r, 15, CHECK_SKIP, "there is no generation: this node was not configured by refreshd", NULL);
-	else if (manifest_holds(dir, cause) && links_hold(r->conf, cause))
-		check_say(r, 15, CHECK_OK, NULL, NULL);
+		return;
+	}
+	look = look_at_manifest(dir, cause);
+	if (look != LOOK_BAD && !links_hold(r->conf, cause))
+		look = LOOK_BAD;
+	if (look == LOOK_UNSEEN)
+		check_say(r, 15, CHECK_SKIP, "this user may not read all of its files; the others are as they were",
+			  "run this as root");
 	else
-		check_say(r, 15, CHECK_WARN, cause, fix);
+		check_say(r, 15, look == LOOK_GOOD ? CHECK_OK : CHECK_WARN, cause, fix);
 }
 
 /* --- modes of secrets ----------------------------------------------------------------------------------- */
 
-/* "" when it is as it should be or not there. */
-static void judge_mode(const char *path, mode_t allowed, char *cause)
+/* One that is not there is good; cause: the first that is bad. */
+static enum look look_at_mode(const char *path, mode_t allowed, char *cause)
 {
 	struct stat st;
 
-	if (cause[0] || stat(path, &st) < 0)
-		return;
-	if (S_ISREG(st.st_mode) && (st.st_mode & 07777 & ~allowed))
+	if (stat(path, &st) < 0)
+		return errno == EACCES ? LOOK_UNSEEN : LOOK_GOOD;
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 07777 & ~allowed) == 0)
+		return LOOK_GOOD;
+	if (!cause[0])
 		snprintf(cause, CAUSE_MAX, "%s has mode %04o: others can read it", path, st.st_mode & 07777);
+	return LOOK_BAD;
 }
 
-static void judge_directory(const char *dir, char *cause)
+static enum look look_at_directory(const char *dir, char *cause)
 {
+	enum look look = LOOK_GOOD;
 	struct dirent *e;
 	DIR *d = opendir(dir);
 
-	while (d && (e = readdir(d))) {
+	if (!d)
+		return errno == EACCES ? LOOK_UNSEEN : LOOK_GOOD;
+	while ((e = readdir(d))) {
 		char path[PATH_MAX];
 
 		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
-		judge_mode(path, 0600, cause);
+		look = worse(look, look_at_mode(path, 0600, cause));
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
+	return look;
 }
 
 void check_secret_modes(struct check_run *r)
@@ -157,15 +178,19 @@ void check_secret_modes(struct check_run *r)
 		{ "node-config.json", 0600 }, { "front/tls/privkey.pem", 0640 },
 	};
 	char path[2 * CONF_TEXT_MAX], cause[CAUSE_MAX] = "";
+	enum look look = LOOK_GOOD;
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		snprintf(path, sizeof(path), "%s/%s", r->conf->config_directory, files[i].name);
-		judge_mode(path, files[i].allowed, cause);
+		look = worse(look, look_at_mode(path, files[i].allowed, cause));
 	}
 	snprintf(path, sizeof(path), "%s/current/secrets", r->conf->state_directory);
-	judge_directory(path, cause);
-	check_say(r, 17, cause[0] ? CHECK_FAIL : CHECK_OK, cause,
-		  "chmod 0600 it, and have central renew what it holds: it may have been read");
+	look = worse(look, look_at_directory(path, cause));
+	if (look == LOOK_UNSEEN)
+		check_say(r, 17, CHECK_SKIP, "this user may not look where all of them are", "run this as root");
+	else
+		check_say(r, 17, look == LOOK_BAD ? CHECK_FAIL : CHECK_OK, cause,
+			  "chmod 0600 it, and have central renew what it holds: it may have been read");
 }
 
 /* --- disk ----------------------------------------------------------------------------------------------- */
@@ -229,5 +254,6 @@ void check_timers(struct check_run *r)
 	if (!cause[0] && access("/etc/systemd/system/multi-user.target.wants/oxpulse-partner-edge.target", F_OK) < 0)
 		snprintf(cause, sizeof(cause), "oxpulse-partner-edge.target, which has the timers, does not start at boot");
 	check_say(r, 22, cause[0] ? CHECK_FAIL : CHECK_OK, cause,
-		  "systemctl unmask what is masked, systemctl enable --now oxpulse-partner-edge.target; what is missing: install the suite again");
+		  "systemctl unmask what is masked, systemctl enable --now oxpulse-partner-edge.target; what is missing: "
+		  "install the suite again");
 }

@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "healthd/prom_merge.h"
+#include "healthd/page/prom_merge.h"
 #include "healthd/shell_check.h"
+#include "healthd/verdict/report.h"
+#include "healthd/verdict/verdict.h"
 #include "sys/prom.h"
 
 #define URL_MAX 640
-#define CERTIFICATE_DAYS 14
 #define CLOCK_OFF DUR_SEC(60)
 #define TURNS_PORT 5349
 #define PUBLIC_PORT 443
@@ -59,7 +60,7 @@ static void on_handshake(const struct http_answer *a, void *arg)
 		check_done(j, CHECK_FAIL, a->why,
 			   "see oxpulse-front (journalctl -u oxpulse-front), the certificate (certbot certificates) and "
 			   "whether the domain's DNS record leads here");
-	} else if (a->certificate_until.us && left < CERTIFICATE_DAYS * DUR_SEC(86400)) {
+	} else if (a->certificate_until.us && left < VERDICT_CERTIFICATE_DAYS * DUR_SEC(86400)) {
 		snprintf(cause, sizeof(cause), "the certificate ends in %llu days",
 			 (unsigned long long)(left / DUR_SEC(86400)));
 		check_done(j, CHECK_WARN, cause, "see why it was not renewed: journalctl -u certbot; then certbot renew");
@@ -105,8 +106,10 @@ static void ask_plain(struct check_run *r, unsigned number, bool handshake, http
 void check_site(struct check_run *r)
 {
 	if (!r->conf->domain[0]) {
-		for (unsigned n = 2; n <= 4; n++)
-			check_say(r, n, CHECK_FAIL, "Node.Domain is not set: this node is not registered",
+		static const unsigned numbers[] = { 2, 3, 4, 10 };
+
+		for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+			check_say(r, numbers[i], CHECK_FAIL, "Node.Domain is not set: this node is not registered",
 				  "refreshd register, or see healthd.conf");
 		return;
 	}
@@ -124,7 +127,7 @@ void check_site(struct check_run *r)
 static void ask_stun(struct check_run *r, unsigned number, struct addr at, enum probe_transport t)
 {
 	const struct probe_stun q = { .at = at, .transport = t, .name = r->conf->turns_name,
-				      .ca_file = r->conf->front_ca_file[0] ? r->conf->front_ca_file : NULL };
+				      .ca_file = r->conf->front_ca_file };
 	struct check_job *j = check_begin(r, number, NULL);
 
 	if (j)
@@ -133,11 +136,8 @@ static void ask_stun(struct check_run *r, unsigned number, struct addr at, enum 
 
 static void ask_turns_name(struct check_run *r)
 {
-	const struct probe_peer q = {.host = r->conf->turns_name,
-				     .port = PUBLIC_PORT,
-				     .transport = PROBE_TLS,
-				     .ca_file = r->conf->front_ca_file[0] ? r->conf->front_ca_file : NULL,
-				     .allow_internal = true};
+	const struct probe_peer q = { .host = r->conf->turns_name, .port = PUBLIC_PORT, .transport = PROBE_TLS,
+				      .ca_file = r->conf->front_ca_file, .allow_internal = true };
 	struct check_job *j;
 
 	if (r->local) {
@@ -210,7 +210,7 @@ void check_tunnels(struct check_run *r)
 {
 	const char *c = r->conf->channels;
 	unsigned n_names = 0;
-	char name[40];
+	char name[OV_NAME_MAX], known[REPORT_NAME_MAX];
 
 	for (size_t n, kept; *c; c += strspn(c, " ,")) {
 		n = strcspn(c, " ,");
@@ -218,7 +218,7 @@ void check_tunnels(struct check_run *r)
 		memcpy(name, c, kept);
 		name[kept] = '\0';
 		c += n;
-		if (n == 0 || strchr(name, '/') || strncmp(name, "ch4", 3) == 0) /* ch4 is the relay */
+		if (n == 0 || strchr(name, '/') || report_channel(name, known) < 0) /* as healthd: ch4 is the relay */
 			continue;
 		ask_tunnel(r, name);
 		n_names++;
@@ -298,12 +298,9 @@ void check_daemons(struct check_run *r)
 	snprintf(pin, sizeof(pin), "%s:%u:%s", c->domain[0] ? c->domain : "localhost", c->front.port,
 		 addr_fmt_ip(&c->front, at));
 	if (j) {
-		const struct http_ask q = {.method = "GET",
-					   .url = url,
-					   .pin = pin,
-					   .handshake_only = true,
-					   .timeout_us = c->timeout,
-					   .ca_file = c->front_ca_file[0] ? c->front_ca_file : NULL};
+		const struct http_ask q = { .method = "GET", .url = url, .pin = pin, .handshake_only = true,
+					    .timeout_us = c->timeout,
+					    .ca_file = c->front_ca_file[0] ? c->front_ca_file : NULL };
 
 		check_started(j, http_client_ask(r->http, &q, on_front, j, &j->call));
 	}
@@ -325,7 +322,7 @@ static void judge_metrics(struct check_job *j, struct span page)
 	prom_merge_free(m);
 	if (r < 0)
 		snprintf(cause, sizeof(cause), "line %u of its page is not what Prometheus reads", line);
-	else if (!prom_sum(page, "sfu_active_rooms", NULL, NULL, &rooms))
+	else if (!prom_sum(page, "sfu_active_rooms", &rooms))
 		snprintf(cause, sizeof(cause), "its page has no sfu_active_rooms");
 	else {
 		check_done(j, CHECK_OK, NULL, NULL);

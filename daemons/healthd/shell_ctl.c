@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /* The control socket: io.oxpulse.Edge as every daemon has it, and io.oxpulse.Health. Documented in docs/control.md. */
 #include "healthd/healthd.h"
-#include "healthd/members.h"
+#include "healthd/verdict/members.h"
 
 static const char health_interface[] =
 	"# Probes of the node, their verdict, and what was done about it.\n"
@@ -11,8 +11,8 @@ static const char health_interface[] =
 	"method Report() -> (run: int)\n"
 	"\n"
 	"# Of the run under way or the last one. rtt_us: until it failed where it did. status 0: no answer.\n"
-	"type Result (name: string, known: bool, ok: bool, rtt_us: int, mode: string, reason: string, cause: string, fix: "
-	"string)\n"
+	"type Result (name: string, known: bool, ok: bool, rtt_us: int, mode: string, reason: string, cause: string,\n"
+	"  fix: string)\n"
 	"type Sent (name: string, target: string, status: int, verdict: string, why: string)\n"
 	"type Restart (at: string, daemon: string, outcome: string)\n"
 	"method Verdicts() -> (run: int, done: bool, probed_at: string, channels: []Result, not_reported: string,\n"

@@ -131,15 +131,19 @@ static void read_changes(struct healthd *d)
 
 /* --- timers --------------------------------------------------------------------------------------------- */
 
-static bool is_ours(const char *name)
+/* "stamp-oxpulse-x.timer" -> "oxpulse-x"; false: not one of ours. */
+static bool timer_of(const char *stamp, char ret[OV_NAME_MAX])
 {
-	static const char prefix[] = "stamp-oxpulse-", suffix[] = ".timer";
-	size_t n = strlen(name), p = sizeof(prefix) - 1, s = sizeof(suffix) - 1;
+	static const char prefix[] = "stamp-", ours[] = "stamp-oxpulse-", suffix[] = ".timer";
+	size_t n = strlen(stamp), p = sizeof(prefix) - 1, s = sizeof(suffix) - 1;
 
-	return n > p + s && memcmp(name, prefix, p) == 0 && strcmp(name + n - s, suffix) == 0;
+	if (n <= sizeof(ours) - 1 + s || memcmp(stamp, ours, sizeof(ours) - 1) != 0 || strcmp(stamp + n - s, suffix) != 0)
+		return false;
+	snprintf(ret, OV_NAME_MAX, "%.*s", (int)(n - p - s), stamp + p);
+	return true;
 }
 
-static void add_timer(struct overview *v, const char *name, int n, const char *path)
+static void add_timer(struct overview *v, const char *name, const char *path)
 {
 	struct ov_timer *t = &v->timer[v->n_timers];
 	struct stat st;
@@ -147,28 +151,27 @@ static void add_timer(struct overview *v, const char *name, int n, const char *p
 	if (v->n_timers == OV_TIMERS_MAX || stat(path, &st) < 0)
 		return;
 	*t = (struct ov_timer){ .last = { (uint64_t)st.st_mtim.tv_sec * US_PER_SEC } };
-	snprintf(t->name, sizeof(t->name), "%.*s", n, name);
+	snprintf(t->name, sizeof(t->name), "%s", name);
 	v->n_timers++;
 }
 
-/* systemd keeps stamps of timers with Persistent= only, and not everybody may look; what refreshd wrote last tells the
- * same. */
+/* systemd keeps stamps of timers with Persistent= only, and not everybody may look; what refreshd wrote last tells the same. */
 static void read_timers(struct healthd *d)
 {
 	struct overview *v = &d->ov;
-	char path[HEALTHD_PATH_MAX];
+	char path[HEALTHD_PATH_MAX], name[OV_NAME_MAX];
 	struct dirent *e;
 	DIR *dir = opendir(STAMPS);
 
 	v->n_timers = 0;
 	while (dir && (e = readdir(dir))) {
-		if (is_ours(e->d_name) && facts_path(path, STAMPS, e->d_name))
-			add_timer(v, e->d_name + 6, (int)strlen(e->d_name) - 12, path);
+		if (timer_of(e->d_name, name) && facts_path(path, STAMPS, e->d_name))
+			add_timer(v, name, path);
 	}
 	if (dir)
 		closedir(dir);
 	if (facts_path(path, d->conf.state_directory, "refresh.prom"))
-		add_timer(v, "refresh (last record)", 21, path);
+		add_timer(v, "refresh (last record)", path);
 }
 
 void facts_read(struct healthd *d)

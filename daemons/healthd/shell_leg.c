@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 #include "base/slab.h"
-#include "healthd/tls_client_mem.h"
+#include "healthd/probe/tls_client_mem.h"
 #include "sys/outbound.h"
 
 #define WIRE_IN_MAX 65536 /* bytes of TLS records that wait: they never do */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 /* healthd's own series. The page that it serves has those of the whole node (shell_pages.c). */
 #include "healthd/healthd.h"
-#include "healthd/verdict.h"
+#include "healthd/verdict/verdict.h"
 #include "sys/prom.h"
 
 static const struct prom_label none;

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "healthd/healthd.h"
-#include "healthd/prom_merge.h"
-#include "healthd/status_page.h"
-#include "healthd/verdict.h"
+#include "healthd/page/prom_merge.h"
+#include "healthd/page/status_page.h"
+#include "healthd/verdict/verdict.h"
 #include "sys/conf_file.h"
 #include "sys/log.h"
 #include "sys/prom.h"
@@ -37,7 +37,6 @@ static void on_page(const struct varlink_answer *a, void *arg)
 	p->text = malloc(PROM_PAGE_MAX);
 	if (p->text && json_get_str(a->doc, a->params, "text", p->text, PROM_PAGE_MAX, &p->n) < 0)
 		forget(p);
-	p->at = loop_now(p->d->loop);
 }
 
 void pages_poll(void *arg)
@@ -48,11 +47,10 @@ void pages_poll(void *arg)
 		struct sibling_page *p = &d->page[i];
 		char path[HEALTHD_PATH_MAX];
 
-		p->d = d;
-		p->which = (enum ov_daemon_name)i;
 		if (i == DAEMON_FRONT || p->ask || !facts_path(path, d->conf.control_directory, ov_daemon_names[i]))
 			continue;
-		(void)varlink_ask(d->loop, path, METRICS, span_of("", 0), d->conf.timeout, on_page, p, &p->ask);
+		if (varlink_ask(d->loop, path, METRICS, span_of("", 0), d->conf.timeout, on_page, p, &p->ask) < 0)
+			forget(p);
 	}
 	timer_set(d->page_timer, mono_add(loop_now(d->loop), POLL_EVERY));
 }
@@ -92,12 +90,12 @@ void pages_load(struct healthd *d)
 	struct overview *v = &d->ov;
 	mono_t now = loop_now(d->loop);
 
-	v->calls_known = prom_sum(sfud, "sfu_active_rooms", NULL, NULL, &v->rooms) &&
-			 prom_sum(sfud, "sfu_active_participants", NULL, NULL, &v->participants);
+	v->calls_known = prom_sum(sfud, "sfu_active_rooms", &v->rooms) &&
+			 prom_sum(sfud, "sfu_active_participants", &v->participants);
 	if (v->calls_known)
 		history_add(&v->participants_24h, now, v->participants);
-	v->relay_known = prom_sum(turnd, "turn_allocations", NULL, NULL, &v->allocations) &&
-			 prom_sum(turnd, "turn_relayed_bytes_total", NULL, NULL, &v->relayed_bytes);
+	v->relay_known = prom_sum(turnd, "turn_allocations", &v->allocations) &&
+			 prom_sum(turnd, "turn_relayed_bytes_total", &v->relayed_bytes);
 	if (v->relay_known)
 		relay_load(d, now);
 }
@@ -212,8 +210,7 @@ void pages_listen(void *arg)
 		if (r < 0 && !d->listen_said[i])
 			log_err(r,
 				"status page on %s (another process on this port, or an address that is not there yet?); "
-				"trying again "
-				"every %u s",
+				"trying again every %u s",
 				addr_fmt(&d->conf.listen.a[i], text), (unsigned)(LISTEN_EVERY / US_PER_SEC));
 		if (r == 0 && d->listen_said[i])
 			log_info("status page on %s", addr_fmt(&d->conf.listen.a[i], text));

@@ -56,7 +56,6 @@ static void send(struct healthd *d, const char *name, const char *target, const 
 {
 	const struct secret *token = target[0] ? &d->conf.cross_probe_token : &d->conf.token;
 	struct ov_report *rep = &d->ov.run.report[d->ov.run.n_reports++];
-	size_t n = strlen(d->conf.url);
 	char url[CONF_TEXT_MAX + 40];
 	struct http_ask q = {
 		.method = "POST", .url = url, .bearer = token, .body = wr_span_of(body), .reply_max = 4096,
@@ -68,9 +67,7 @@ static void send(struct healthd *d, const char *name, const char *target, const 
 	*rep = (struct ov_report){ 0 };
 	snprintf(rep->name, sizeof(rep->name), "%s", name);
 	snprintf(rep->target, sizeof(rep->target), "%s", target);
-	while (n && d->conf.url[n - 1] == '/')
-		n--;
-	snprintf(url, sizeof(url), "%.*s/api/partner/channel-health", (int)n, d->conf.url);
+	snprintf(url, sizeof(url), "%s/api/partner/channel-health", d->conf.url);
 	r = body->bad ? ERR_LIMIT : http_client_ask(d->http, &q, on_answer, d, &d->run.post);
 	if (r < 0)
 		not_sent(d, r);
@@ -82,7 +79,7 @@ static bool send_own(struct healthd *d, enum probed which)
 {
 	const struct ov_probe *p = &d->ov.probe[which];
 	struct report_self q = {
-		.node_id = d->conf.id, .probed_at = p->at, .rtt_us = p->us, .ok = p->ok, .version = EDGE_VERSION};
+		.node_id = d->conf.id, .probed_at = p->at, .rtt_us = p->us, .ok = p->ok, .version = EDGE_VERSION };
 	uint8_t body[REPORT_BODY_MAX];
 	struct wr w = wr_from(body, sizeof(body));
 	char name[REPORT_NAME_MAX] = "coturn";
@@ -107,7 +104,7 @@ static bool send_peer(struct healthd *d, const struct peer_probe *p)
 	uint8_t body[REPORT_BODY_MAX];
 	struct wr w = wr_from(body, sizeof(body));
 
-	if (!p->done)
+	if (!p->judged)
 		return false;
 	report_peer_write(&q, &w);
 	send(d, p->udp ? "coturn-udp" : "coturn-tls", p->peer.id, &w);

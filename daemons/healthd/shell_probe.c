@@ -7,7 +7,7 @@
 
 #include "base/slab.h"
 
-static void probe_free(struct probe *p)
+void probe_drop(struct probe *p)
 {
 	p->kind->close(p);
 	timer_free(p->timer);
@@ -20,7 +20,7 @@ static void deliver(struct probe *p)
 	probe_fn *fn = p->fn;
 	void *arg = p->arg;
 
-	probe_free(p);
+	probe_drop(p);
 	fn(&result, arg);
 }
 
@@ -56,18 +56,13 @@ void *probe_new(const struct probe_env *e, const struct probe_kind *kind, size_t
 	return p;
 }
 
-void probe_drop(struct probe *p)
-{
-	probe_free(p);
-}
-
 void probe_cancel(struct probe *p)
 {
 	if (!p)
 		return;
 	if (!p->settled)
 		p->kind->abandon(p, loop_now(p->env.loop));
-	probe_free(p);
+	probe_drop(p);
 }
 
 void probe_wake(struct probe *p, mono_t at)
@@ -174,6 +169,6 @@ void probe_fail_local(struct probe *p, const char *ca_file, int r)
 	if (r == ERR_MISSING)
 		probe_fail(p, "tls", "name a PEM file with the CA's certificate", "the CA file %s cannot be used", ca_file);
 	else
-		probe_fail(p, "other", "see what this host is short of: descriptors, memory, threads",
+		probe_fail(p, OV_REASON_LOCAL, "see what this host is short of: descriptors, memory, threads",
 			   "the probe could not begin: %s", err_str(r));
 }

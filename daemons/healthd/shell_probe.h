@@ -8,6 +8,7 @@
 #define HEALTHD_SHELL_PROBE_H
 
 #include "base/addr.h"
+#include "healthd/verdict/overview.h"
 #include "sys/http_client.h"
 
 #define PROBE_TEXT_MAX 240
@@ -16,8 +17,9 @@ struct probe_result {
 	bool ok;
 	uint64_t us;              /* round trip, or the time until it failed */
 	char mode[24];            /* what was proven: "allocate", "stun-degraded", "http", "tls", "signal-media", … */
-	char reason[24]; /* of a failure, one word: timeout, refused, auth-486, auth, status, garbage, tls, no-address,
-			    other */
+	/* of a failure, one word: timeout, refused, auth-486, auth, status, garbage, tls, no-address, internal-address,
+	 * OV_REASON_LOCAL, other */
+	char reason[24];
 	char cause[PROBE_TEXT_MAX], fix[PROBE_TEXT_MAX]; /* a sentence each, for an operator; "" when ok */
 	wall_t certificate_until; /* TLS: the leaf's notAfter; 0: none */
 };
@@ -46,7 +48,7 @@ int probe_http(const struct probe_env *e, const struct probe_http *q, probe_fn *
 struct probe_stun {
 	struct addr at;
 	enum probe_transport transport;
-	const char *name, *ca_file; /* TLS; copied */
+	const char *name, *ca_file; /* TLS; copied; ca_file "" or NULL: the system's */
 };
 int probe_stun(const struct probe_env *e, const struct probe_stun *q, probe_fn *fn, void *arg, struct probe **ret);
 

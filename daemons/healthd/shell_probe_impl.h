@@ -7,7 +7,7 @@
 #define HEALTHD_SHELL_PROBE_IMPL_H
 
 #include "base/err.h"
-#include "healthd/probe_end.h"
+#include "healthd/probe/probe_end.h"
 #include "healthd/shell_leg.h"
 #include "healthd/shell_probe.h"
 #include "sys/rng_kernel.h"
@@ -32,7 +32,7 @@ struct probe {
 
 /* A zeroed struct of `size` bytes that begins with a struct probe, or NULL. Its deadline is filed. */
 void *probe_new(const struct probe_env *e, const struct probe_kind *kind, size_t size, probe_fn *fn, void *arg);
-/* Of one that never began: no fn. */
+/* Frees it; fn is not called. */
 void probe_drop(struct probe *p);
 void probe_wake(struct probe *p, mono_t at); /* at the deadline at the latest */
 uint64_t probe_age(const struct probe *p);

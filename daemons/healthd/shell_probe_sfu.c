@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/slab.h"
-#include "healthd/sfu_probe.h"
+#include "healthd/probe/sfu_probe.h"
 #include "healthd/shell_probe_impl.h"
 
 #define IN_MAX (WS_CLIENT_MESSAGE_MAX + 64)
@@ -36,10 +36,9 @@ static void explain_timeout(struct sfu_run *run, uint8_t step)
 	char at[ADDR_TEXT_MAX];
 
 	if (step == SFU_PROBE_CHECK)
-		probe_fail(
-			&run->p, "timeout",
-			"let UDP in at this port (firewall), see Media.Advertise of sfud.conf, or set Probe.SfuMedia",
-			"sfud's media address %s does not answer ICE checks", addr_fmt(&run->core.check_at, at));
+		probe_fail(&run->p, "timeout",
+			   "let UDP in at this port (firewall), see Media.Advertise of sfud.conf, or set Probe.SfuMedia",
+			   "sfud's media address %s does not answer ICE checks", addr_fmt(&run->core.check_at, at));
 	else
 		probe_fail(&run->p, "timeout", "it hangs or is overloaded: " JOURNAL ", or restart it: systemctl restart " SERVICE,
 			   "sfud's signalling at %s did not answer %s in time", addr_fmt(&run->signal, at),
@@ -54,8 +53,7 @@ static void explain(struct sfu_run *run)
 	switch (e->why) {
 	case PROBE_AUTH:
 		probe_fail(&run->p, "auth",
-			   "healthd and sfud must have the same sfu-secret, and sfud must accept HS256 "
-			   "(Signal.Hs256Fallback)",
+			   "healthd and sfud must have the same sfu-secret, and sfud must accept HS256 (Signal.Hs256Fallback)",
 			   "sfud at %s does not take our room token", addr_fmt(&run->signal, at));
 		return;
 	case PROBE_CODE:
@@ -230,7 +228,7 @@ static int begin(struct sfu_run *run, const struct probe_sfu *q)
 		.deadline = probe_main_deadline(&run->p),
 		.close_us = probe_tail(&run->p),
 	};
-	int r = sfu_probe_init(&run->core, &c, &run->p.rng, loop_now(run->p.env.loop));
+	int r = sfu_probe_init(&run->core, &c, &run->p.rng);
 
 	return r < 0 ? r : leg_new(run->p.env.loop, &leg, &ops, run, &run->stream);
 }

@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "base/slab.h"
+#include "healthd/probe/stun_probe.h"
+#include "healthd/probe/vet.h"
 #include "healthd/shell_probe_stun.h"
-#include "healthd/stun_probe.h"
-#include "healthd/vet.h"
 #include "sys/resolve.h"
 #include "wire/turn.h"
 
@@ -38,7 +38,7 @@ static void explain(struct stun_run *run)
 	char at[ADDR_TEXT_MAX], reason[24];
 
 	addr_fmt(&run->at, at);
-	snprintf(reason, sizeof(reason), "auth-%u", e->code);
+	snprintf(reason, sizeof(reason), "auth-%u", e->code); /* central's words for a refusal */
 	if (e->why == PROBE_CODE)
 		probe_fail(&run->p, reason, fix, "%s at %s refused a STUN Binding with %u", run->who, at, e->code);
 	else if (e->why == PROBE_GARBAGE)

@@ -2,8 +2,8 @@
 #include <stdio.h>
 
 #include "base/slab.h"
+#include "healthd/probe/turn_probe.h"
 #include "healthd/shell_probe_stun.h"
-#include "healthd/turn_probe.h"
 
 #define IN_MAX 4096
 #define REALM_MAX 256
@@ -60,9 +60,10 @@ static void explain_code(struct turn_run *run, uint16_t code)
 	struct refusal r = { code, "see RFC 8656 19", "look at the journal of turnd: journalctl -u " SERVICE };
 	char reason[24];
 
-	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
 		if (refusals[i].code == code)
 			r = refusals[i];
+	}
 	snprintf(reason, sizeof(reason), "auth-%u", code);
 	probe_fail(&run->p, reason, r.fix, "turnd answered %u (%s)", code, r.meaning);
 }
@@ -92,8 +93,7 @@ static void explain(struct turn_run *run)
 	switch (e->why) {
 	case PROBE_AUTH:
 		probe_fail(&run->p, "auth",
-			   "healthd and turnd must have the same turn-secret: apply the configuration again, or reload "
-			   "both",
+			   "healthd and turnd must have the same turn-secret: apply the configuration again, or reload both",
 			   "turnd at %s does not take our time-limited credential", at);
 		return;
 	case PROBE_CODE:
@@ -158,7 +158,8 @@ static void begin(struct turn_run *run)
 
 	run->asking = r == 0;
 	if (r < 0)
-		probe_fail(&run->p, "other", "see what this host is short of", "no credential could be made: %s", err_str(r));
+		probe_fail(&run->p, OV_REASON_LOCAL, "see what this host is short of",
+			   "no credential could be made: %s", err_str(r));
 	else
 		turn(run);
 }

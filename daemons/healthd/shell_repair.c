@@ -7,12 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "healthd/healthd.h"
-#include "healthd/verdict.h"
+#include "healthd/verdict/verdict.h"
 #include "sys/conf_file.h"
 #include "sys/log.h"
 
@@ -33,23 +32,11 @@ static bool is_held(const struct healthd *d, enum ov_daemon_name which)
 	return exists(d->conf.state_directory, "selfheal.hold") || exists(d->conf.state_directory, name);
 }
 
-/* refreshd holds this lock while it works, and has this journal from the flip of a configuration until it is kept. */
+/* refreshd's journal is there from before the flip of a configuration until that is kept or taken back. Its lock is nobody
+ * else's to open, and more than this: while it asks central nothing changes here. */
 static bool is_busy(const struct healthd *d)
 {
-	char path[HEALTHD_PATH_MAX];
-	bool busy;
-	int fd;
-
-	if (exists(d->conf.state_directory, "apply.json"))
-		return true;
-	if (!facts_path(path, d->conf.state_directory, "refresh.lock"))
-		return false;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return false;
-	busy = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-	close(fd);
-	return busy;
+	return exists(d->conf.state_directory, "apply.json");
 }
 
 /* --- asking --------------------------------------------------------------------------------------------- */
@@ -109,15 +96,13 @@ static void restart(struct healthd *d, enum ov_daemon_name which)
 	if (r < 0) {
 		log_err(r,
 			"asking for a restart of %s in %s (is oxpulse-partner-edge-request.path installed, and this user "
-			"in the group "
-			"oxpulse-requests?)",
+			"in the group oxpulse-requests?)",
 			name, d->conf.request_directory);
 		d->nonce[which][0] = '\0';
 		return;
 	}
-	log_warn("%s is alive but has not served for %u runs: asked for a restart (%u of %u in this window; touch "
-		 "%s/selfheal.hold "
-		 "to keep healthd from it)",
+	log_warn("%s is alive but has not served for %u runs: asked for a restart (%u of %u in this window; "
+		 "touch %s/selfheal.hold to keep healthd from it)",
 		 name, REPAIR_FAILS, repair_spent(&d->ov.daemon[which].repair, &d->ov.repair_conf, loop_now(d->loop)),
 		 d->ov.repair_conf.budget, d->conf.state_directory);
 }
@@ -164,8 +149,7 @@ void repair_look(struct healthd *d)
 			restart(d, which);
 		if (one->repair.given_up && !given_up)
 			log_at(LOG_ERR, NULL,
-			       "%s still does not serve after %u restarts in this window: giving up until the window is "
-			       "over; "
+			       "%s still does not serve after %u restarts in this window: giving up until the window is over; "
 			       "see journalctl -u oxpulse-%s",
 			       ov_daemon_names[i], d->ov.repair_conf.budget, ov_daemon_names[i]);
 	}

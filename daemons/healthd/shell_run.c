@@ -4,10 +4,9 @@
 #include <stdio.h>
 
 #include "healthd/healthd.h"
-#include "healthd/verdict.h"
+#include "healthd/verdict/verdict.h"
 #include "sys/log.h"
 
-#define WORD_MAX OV_NAME_MAX
 #define STATUS "io.oxpulse.Edge.Status"
 
 /* --- what is probed ------------------------------------------------------------------------------------- */
@@ -45,10 +44,10 @@ static void setup_channels(struct healthd *d)
 	int at = PROBED_CHANNEL;
 
 	while (*c) {
-		char word[WORD_MAX];
+		char word[OV_NAME_MAX];
 		size_t n = strcspn(c, " ,");
 
-		snprintf(word, sizeof(word), "%.*s", (int)(n < WORD_MAX ? n : WORD_MAX - 1), c);
+		snprintf(word, sizeof(word), "%.*s", (int)(n < sizeof(word) ? n : sizeof(word) - 1), c);
 		if (n && at < PROBED_MAX_ && is_tunnel(word))
 			name_probe(&d->ov.probe[at++], word);
 		c += n;
@@ -112,10 +111,10 @@ static void learn_front(struct healthd *d)
 	const struct ov_probe *p = &d->ov.probe[PROBED_FRONT];
 	struct ov_daemon *one = &d->ov.daemon[DAEMON_FRONT];
 
-	one->life = !p->name[0] || !p->known	       ? LIFE_UNKNOWN :
-		    strcmp(p->reason, "refused") == 0  ? LIFE_GONE :
-		    strcmp(p->reason, "timeout") == 0  ? LIFE_SILENT :
-							 LIFE_ALIVE;
+	one->life = !p->name[0] || !p->known || ov_is_own_fault(p) ? LIFE_UNKNOWN :
+		    strcmp(p->reason, "refused") == 0              ? LIFE_GONE :
+		    strcmp(p->reason, "timeout") == 0              ? LIFE_SILENT :
+								     LIFE_ALIVE;
 }
 
 static void settle(struct healthd *d)
@@ -127,7 +126,6 @@ static void settle(struct healthd *d)
 	facts_read(d);
 	d->ov.first_run_done = true;
 	repair_look(d);
-	d->run.posting = true;
 	post_begin(d);
 }
 
@@ -140,7 +138,6 @@ static void one_less(struct healthd *d)
 void run_posted(struct healthd *d)
 {
 	d->run.active = false;
-	d->run.posting = false;
 	d->ov.run.done = true;
 }
 
@@ -151,22 +148,21 @@ static void on_probe(const struct probe_result *r, void *arg)
 	struct probe_slot *s = arg;
 
 	s->probe = NULL;
-	learn(s->d, (enum probed)s->which, r);
+	learn(s->d, s->which, r);
 	one_less(s->d);
 }
 
+/* Where nothing was sent, or the trouble may be ours, there is no word about the peer. */
 static void on_peer(const struct probe_result *r, void *arg)
 {
 	struct peer_probe *p = arg;
-	struct healthd *d = p->slot.d;
-	/* nothing was sent, and the name's trouble may be ours: no word about the peer */
-	bool judged = strcmp(r->reason, "internal-address") != 0 && strcmp(r->reason, "no-address") != 0;
-
-	p->slot.probe = NULL;
-	p->done = judged;
+	struct healthd *d = p->d;
+	p->probe = NULL;
+	p->judged = strcmp(r->reason, "internal-address") != 0 && strcmp(r->reason, "no-address") != 0 &&
+		    strcmp(r->reason, OV_REASON_LOCAL) != 0;
 	p->at = loop_wall(d->loop);
 	p->result = *r;
-	if (!judged) {
+	if (!p->judged) {
 		d->stats.peers_refused++;
 		log_notice("peer %s is not judged: %s", p->peer.id, r->cause[0] ? r->cause : r->reason);
 	} else if (r->ok) {
@@ -205,13 +201,13 @@ static void on_status(const struct varlink_answer *a, void *arg)
 
 /* --- the start ------------------------------------------------------------------------------------------ */
 
-/* What could not even begin is a failure like any other, but without a mode. */
+/* What could not even begin is said, but it is no word about the daemon. */
 static void no_start(struct healthd *d, enum probed which, int r)
 {
-	struct probe_result failed = { .reason = "other" };
+	struct probe_result failed = { .reason = OV_REASON_LOCAL };
 
 	snprintf(failed.cause, sizeof(failed.cause), "the probe could not begin: %s", err_str(r));
-	snprintf(failed.fix, sizeof(failed.fix), "see the journal of healthd");
+	snprintf(failed.fix, sizeof(failed.fix), "see what this host is short of: descriptors, memory, threads");
 	learn(d, which, &failed);
 }
 
@@ -243,7 +239,7 @@ static int start_probe(struct healthd *d, enum probed which)
 	const struct healthd_conf *c = &d->conf;
 	struct probe_slot *s = &d->run.slot[which];
 
-	*s = (struct probe_slot){ .d = d, .which = (int)which };
+	*s = (struct probe_slot){ .d = d, .which = which };
 	if (which == PROBED_TURN) {
 		const struct probe_turn q = { .at = c->turn_address, .secret = &c->turn_secret };
 
@@ -256,7 +252,7 @@ static int start_probe(struct healthd *d, enum probed which)
 	}
 	if (which == PROBED_TURNS) {
 		const struct probe_stun q = { .at = c->front, .transport = PROBE_TLS, .name = c->turns_name,
-					      .ca_file = c->front_ca_file[0] ? c->front_ca_file : NULL };
+					      .ca_file = c->front_ca_file };
 
 		return probe_stun(&e, &q, on_probe, s, &s->probe);
 	}
@@ -281,9 +277,9 @@ static void start_peers(struct healthd *d)
 					      .port = udp ? pick[i / 2]->udp_port : pick[i / 2]->turns_port,
 					      .allow_internal = d->conf.peers_internal };
 
-		*p = (struct peer_probe){ .slot = { .d = d }, .peer = *pick[i / 2], .udp = udp };
+		*p = (struct peer_probe){ .d = d, .peer = *pick[i / 2], .udp = udp };
 		d->run.pending++;
-		if (probe_peer(&e, &q, on_peer, p, &p->slot.probe) < 0)
+		if (probe_peer(&e, &q, on_peer, p, &p->probe) < 0)
 			d->run.pending--;
 		else
 			d->run.n_peers++;
@@ -300,20 +296,21 @@ static void start_statuses(struct healthd *d)
 		if (i == DAEMON_FRONT || !facts_path(path, d->conf.control_directory, ov_daemon_names[i]))
 			continue;
 		d->run.pending++;
-		if (varlink_ask(d->loop, path, STATUS, span_of("", 0), d->conf.timeout, on_status, s, &s->ask) < 0)
+		if (varlink_ask(d->loop, path, STATUS, span_of("", 0), d->conf.timeout, on_status, s, &s->ask) < 0) {
+			d->ov.daemon[i].life = LIFE_UNKNOWN; /* what it said last is no answer */
 			d->run.pending--;
+		}
 	}
 }
 
 uint64_t run_begin(struct healthd *d, bool by_itself)
 {
 	struct ov_run *run = &d->ov.run;
+	uint64_t grace = by_itself && run->number ? 0 : d->conf.interval / 2; /* of the timer that is to ask next */
 	int r;
 
-	if (!by_itself) {
-		d->ov.timer_missing = false;
-		timer_set(d->run_timer, mono_add(loop_now(d->loop), d->conf.interval + d->conf.interval / 2));
-	}
+	timer_set(d->run_timer, mono_add(loop_now(d->loop), d->conf.interval + grace));
+	d->ov.timer_missing &= by_itself;
 	if (d->run.active) {
 		d->stats.runs_joined++;
 		return run->number;
@@ -323,7 +320,7 @@ uint64_t run_begin(struct healthd *d, bool by_itself)
 	d->stats.runs_by_itself += by_itself;
 	d->run.active = true;
 	d->run.began = loop_now(d->loop);
-	pages_load(d); /* before our own probes are among those who call */
+	pages_load(d); /* now: later our own probes are among those who call */
 	d->run.pending = 1; /* ours, so that nothing ends before all has begun */
 	for (int i = 0; i < PROBED_MAX_; i++) {
 		if (!d->ov.probe[i].name[0])
@@ -352,8 +349,8 @@ void run_cancel(struct healthd *d)
 		run->slot[i].probe = NULL;
 	}
 	for (uint32_t i = 0; i < run->n_peers; i++) {
-		probe_cancel(run->peer[i].slot.probe);
-		run->peer[i].slot.probe = NULL;
+		probe_cancel(run->peer[i].probe);
+		run->peer[i].probe = NULL;
 	}
 	for (int i = 0; i < DAEMON_MAX_; i++) {
 		varlink_ask_cancel(run->status[i].ask);

@@ -7,8 +7,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "healthd/page/status_text.h"
 #include "healthd/shell_check.h"
-#include "healthd/status_text.h"
 #include "sys/conf_file.h"
 #include "sys/log.h"
 
@@ -18,7 +18,7 @@
 #define REPORT_LOOK DUR_MS(500)
 
 struct options {
-	const char *command, *config;
+	const char *config;
 	bool json, local, serveability;
 };
 
@@ -150,8 +150,7 @@ static void say_reports(const struct varlink_answer *a, struct reply *p)
 		p->exit = 1;
 		fprintf(stderr,
 			"central refuses the report of %s with status %llu: the service token is not accepted; ask "
-			"central's "
-			"admin for partner-cli rotate-service-token\n",
+			"central's admin for partner-cli rotate-service-token\n",
 			name, (unsigned long long)status);
 	}
 }
@@ -298,7 +297,7 @@ static int print_man(void)
 static int run(const struct command *c, char **word)
 {
 	CLEANUP(healthd_conf_done) struct healthd_conf conf = { 0 };
-	struct options o = { .command = c->name };
+	struct options o = { 0 };
 	int r = parse(&o, c->name, word);
 
 	if (r)
@@ -331,9 +330,10 @@ int main(int argc, char **argv)
 	c = find(word, false);
 	if (c)
 		return run(c, argv + 2);
-	fprintf(stderr,
-		word[0] ? "oxpulse-partner-edge: unknown command %s\n" : "oxpulse-partner-edge: a command is needed\n",
-		word);
+	if (word[0])
+		fprintf(stderr, "oxpulse-partner-edge: unknown command %s\n", word);
+	else
+		fputs("oxpulse-partner-edge: a command is needed\n", stderr);
 	usage(stderr);
 	return EX_USAGE;
 }

@@ -4,7 +4,7 @@
  * and, merged alone, is written the same; a refused page leaves nothing behind.
  */
 #include "fuzz.h"
-#include "healthd/prom_merge.h"
+#include "healthd/page/prom_merge.h"
 
 #define PAGES 4
 #define OUT_MAX (1u << 20)
@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 		MUST(r == 0 || r == ERR_MALFORMED || r == ERR_LIMIT);
 		MUST(r == 0 || (prom_merge_series(m) == series && prom_merge_dropped(m) == dropped));
-		(void)prom_sum(page, "x", "a", "b", &sum);
+		(void)prom_sum(page, "x", &sum);
 		at += page.n + 1;
 	}
 	must_stay_the_same(written(m, first));

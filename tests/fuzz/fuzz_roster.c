@@ -2,7 +2,7 @@
 /* Whatever the file holds: the names of peers are names, and whose turn it is comes round to each of them, never to
  * oneself. */
 #include "fuzz.h"
-#include "healthd/roster.h"
+#include "healthd/verdict/roster.h"
 
 static struct roster r;
 

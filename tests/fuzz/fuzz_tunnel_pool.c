@@ -2,7 +2,8 @@
 /*
  * A script of what can happen to a pool: channels come, retire and go; probes, connections and streams end in every way. After
  * each step no order names a channel twice, or one that is down, retired or not there; one that is up and no suspect comes before
- * all others; a probe under way has no deadline; and a race over any choice is over at its limit.
+ * all others; one whose last probe failed is a suspect; a probe under way has no deadline; and a race over any choice is over at
+ * its limit.
  */
 #include "fuzz.h"
 #include "tunneld/race.h"
@@ -47,6 +48,7 @@ static void judge(const struct script *s)
 		MUST(!c->used || c->probing == mono_is_never(c->probe_at));
 		MUST(!c->used || c->probing || next.us <= c->probe_at.us);
 		MUST(!(c->passes && c->fails));
+		MUST(c->suspect || !c->fails);
 	}
 }
 

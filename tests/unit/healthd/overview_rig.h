@@ -3,7 +3,7 @@
 #ifndef TESTS_OVERVIEW_RIG_H
 #define TESTS_OVERVIEW_RIG_H
 
-#include "healthd/overview.h"
+#include "healthd/verdict/overview.h"
 #include "t.h"
 
 #define RIG_NOW ((mono_t){ DUR_SEC(200000) })

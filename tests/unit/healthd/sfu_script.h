@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/base64.h"
-#include "healthd/sfu_probe.h"
+#include "healthd/probe/sfu_probe.h"
 #include "wire/jwt.h"
 
 #define SFU_SECRET SPAN_LIT("of nobody's business, 32 characters")
@@ -46,7 +46,7 @@ static inline void sfu_start(struct sfu_script *s, struct addr media)
 	if (sfu_probe_init(&s->p,
 			   &(struct sfu_probe_conf){ addr_v4(127, 0, 0, 1, 8920), SFU_SECRET, media, SFU_WALL,
 						     mono_add(s->now, SFU_DEADLINE), SFU_CLOSE_TIME },
-			   &s->rng, s->now) < 0)
+			   &s->rng) < 0)
 		abort();
 	sfu_collect(s);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/checks.h"
+#include "healthd/page/checks.h"
 
 #include "base/json.h"
 #include "t.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/history.h"
+#include "healthd/verdict/history.h"
 
 #include "t.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/overview.h"
+#include "healthd/verdict/overview.h"
 
 #include "overview_rig.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/prom_line.h"
+#include "healthd/page/prom_line.h"
 
 #include "t.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/prom_merge.h"
+#include "healthd/page/prom_merge.h"
 
 #include <stdlib.h>
 
@@ -213,20 +213,19 @@ static void sums(void)
 	static const char page[] =
 		"# TYPE t counter\nt{d=\"up\"} 5\nt{d=\"down\"} 7.9\ntt 100\nt_x 3\nbad{ 1\ne 1e3\nneg -5\nlast 4";
 	static const struct {
-		const char *name, *key, *value;
+		const char *name;
 		bool want;
 		uint64_t sum;
 	} rows[] = {
-		{ "t", NULL, NULL, true, 12}, {"t", "d", "up", true, 5},     {"t", "d", "left", false, 99 },
-		{ "t", "e", "up", false, 99}, {"tt", NULL, NULL, true, 100}, {"none", NULL, NULL, false, 99 },
-		{ "e", NULL, NULL, true, 1},  {"neg", NULL, NULL, true, 0},  {"last", NULL, NULL, true, 4 },
+		{ "t", true, 12 }, { "tt", true, 100 }, { "none", false, 99 },
+		{ "e", true, 1 },  { "neg", true, 0 },  { "last", true, 4 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		uint64_t sum = 99;
 
 		t_row = rows[i].name;
-		EQ(prom_sum(SPAN_LIT(page), rows[i].name, rows[i].key, rows[i].value, &sum), rows[i].want);
+		EQ(prom_sum(SPAN_LIT(page), rows[i].name, &sum), rows[i].want);
 		EQ(sum, rows[i].sum);
 	}
 }

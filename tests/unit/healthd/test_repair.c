@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/repair.h"
+#include "healthd/verdict/repair.h"
 
 #include "t.h"
 

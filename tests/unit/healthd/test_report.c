@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/report.h"
+#include "healthd/verdict/report.h"
 
 #include "t.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/roster.h"
+#include "healthd/verdict/roster.h"
 
 #include "base/slab.h"
 #include "t.h"

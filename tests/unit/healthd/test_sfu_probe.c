@@ -283,7 +283,7 @@ static void a_secret_that_makes_no_token_is_refused(void)
 	static const struct sfu_probe zero;
 
 	rng_seed(&s.rng, 1);
-	EQ(sfu_probe_init(&s.p, &c, &s.rng, (mono_t){ 0 }), 0);
+	EQ(sfu_probe_init(&s.p, &c, &s.rng), 0);
 	sfu_probe_done(&s.p);
 	OK(memcmp(&s.p, &zero, sizeof(zero)) == 0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/sfu_sdp.h"
+#include "healthd/probe/sfu_sdp.h"
 
 #include "base/json.h"
 #include "t.h"

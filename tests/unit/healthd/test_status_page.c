@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/status_page.h"
+#include "healthd/page/status_page.h"
 
 #include "overview_rig.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/status_words.h"
+#include "healthd/page/status_words.h"
 
 #include "t.h"
 

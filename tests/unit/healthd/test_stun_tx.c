@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/stun_tx.h"
+#include "healthd/probe/stun_tx.h"
 
 #include "t.h"
 

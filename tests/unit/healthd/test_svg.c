@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/svg.h"
+#include "healthd/page/svg.h"
 
 #include "t.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/tls_client_mem.h"
+#include "healthd/probe/tls_client_mem.h"
 
 #include <openssl/pem.h>
 #include <openssl/ssl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/verdict.h"
+#include "healthd/verdict/verdict.h"
 
 #include "overview_rig.h"
 
@@ -44,6 +44,9 @@ static void refused_report(void) { rig.run.report[0].status = 401; }
 static void late_report(void) { rig.run.report[0].status = 429; }
 static void no_answer(void) { rig.run.report[0].status = 0; }
 static void no_token(void) { rig.run.no_token = true; }
+static void degraded(void) { strcpy(rig.probe[PROBED_TURN].mode, "stun-degraded"); }
+static void own_fault(void) { rig_fail(PROBED_TURN, "local", "no descriptors", "see what this host is short of"); }
+static void no_channel_asked(void) { rig_fail(PROBED_CHANNEL, "local", "", ""); rig_fail(PROBED_CHANNEL + 1, "local", "", ""); }
 static void unprobed(void) { rig.probe[PROBED_TURN].name[0] = '\0'; relay(); }
 static void unknown(void) { relay(); rig.probe[PROBED_TURN].known = false; }
 
@@ -76,6 +79,8 @@ static void what_each_means(void)
 		{ "report not taken: ", late_report, VERDICT_OK, 0, NULL },
 		{ "central away: ", no_answer, VERDICT_OK, 0, NULL },
 		{ "no token: ", no_token, VERDICT_WARN, 1, "nothing is reported" },
+		{ "relay only asked for an address: ", degraded, VERDICT_WARN, 1, "Probe.TurnSecretFile" },
+		{ "relay could not be asked: ", own_fault, VERDICT_FAILED, 1, "no descriptors" },
 		{ "not probed: ", unprobed, VERDICT_OK, 0, NULL },
 		{ "no result yet: ", unknown, VERDICT_OK, 0, NULL },
 	};
@@ -108,6 +113,9 @@ static void what_daemons_serve(void)
 		{ "none is not: ", no_channel, DAEMON_TUNNELD, REPAIR_FAILS_TO_SERVE },
 		{ "turnd: ", relay, DAEMON_TURND, REPAIR_FAILS_TO_SERVE },
 		{ "not probed: ", unprobed, DAEMON_TURND, REPAIR_UNKNOWN },
+		{ "not its fault: ", own_fault, DAEMON_TURND, REPAIR_UNKNOWN },
+		{ "nor this one's: ", no_channel_asked, DAEMON_TUNNELD, REPAIR_UNKNOWN },
+		{ "it answers: ", degraded, DAEMON_TURND, REPAIR_SERVES },
 		{ "sfud: ", calls, DAEMON_SFUD, REPAIR_FAILS_TO_SERVE },
 	};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/vet.h"
+#include "healthd/probe/vet.h"
 
 #include "t.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
-#include "healthd/ws_client.h"
+#include "healthd/probe/ws_client.h"
 
 #include "t.h"
 

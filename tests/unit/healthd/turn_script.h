@@ -3,7 +3,7 @@
 #ifndef TESTS_HEALTHD_TURN_SCRIPT_H
 #define TESTS_HEALTHD_TURN_SCRIPT_H
 
-#include "healthd/turn_probe.h"
+#include "healthd/probe/turn_probe.h"
 
 #define SCRIPT_SECRET SPAN_LIT("of nobody's business")
 #define SCRIPT_WALL ((wall_t){ UINT64_C(1700000000) * US_PER_SEC })
