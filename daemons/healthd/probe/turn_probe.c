@@ -258,6 +258,15 @@ static bool is_open_door(const struct turn_probe *p, struct turn_probe_leg *l, c
 	return true;
 }
 
+static void on_answer(struct turn_probe *p, uint32_t leg, const struct stun_msg *m, mono_t now)
+{
+	p->known = true;
+	if (m->cls == STUN_SUCCESS)
+		on_success(p, &p->leg[leg], m, now);
+	else
+		on_refused(p, leg, m, now);
+}
+
 static void on_message(struct turn_probe *p, uint32_t leg, const struct stun_msg *m, mono_t now)
 {
 	struct turn_probe_leg *l = &p->leg[leg];
@@ -266,12 +275,12 @@ static void on_message(struct turn_probe *p, uint32_t leg, const struct stun_msg
 		on_indication(p, leg, m, now);
 	else if (is_open_door(p, l, m))
 		fail(p, PROBE_GARBAGE, 0, now);
-	else if (!stun_tx_is_answer(&l->tx, m) || !is_vouched_for(l, m))
+	else if (!stun_tx_is_answer(&l->tx, m))
+		p->strange |= !p->known; /* of a server that answered, a late copy */
+	else if (!is_vouched_for(l, m))
 		p->strange = true;
-	else if (m->cls == STUN_SUCCESS)
-		on_success(p, l, m, now);
 	else
-		on_refused(p, leg, m, now);
+		on_answer(p, leg, m, now);
 }
 
 void turn_probe_input(struct turn_probe *p, uint32_t leg, const struct addr *from, struct span msg, mono_t now)

@@ -66,7 +66,7 @@ struct turn_probe_box {
 struct turn_probe {
 	enum turn_probe_step step;
 	struct probe_end end;
-	bool strange; /* something came that was no answer */
+	bool known, strange; /* it answered us; something came that was no answer */
 	struct turn_probe_leg leg[TURN_PROBE_LEGS];
 	struct addr server;
 	bool reliable, has_realm;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #include "refreshd/render/render_impl.h"
 
+#define HEALTH_PORT 9640
 #define CERTIFICATE RENDER_ETC "/front/tls/fullchain.pem"
 #define PRIVATE_KEY RENDER_ETC "/front/tls/privkey.pem"
 #define SIGNING_KEY RENDER_LIB "/current/sfu-signing-key.pem"
@@ -72,6 +73,24 @@ void render_turnd(struct render *r)
 	render_key_u64(r, "TotalBps", 25000000);
 }
 
+/* The page is for this host, and for the mesh, which may come up later than healthd. */
+static void health_listen(struct render *r)
+{
+	struct addr here = addr_v4(127, 0, 0, 1, HEALTH_PORT), mesh;
+	char value[2 * ADDR_TEXT_MAX], one[ADDR_TEXT_MAX];
+	struct wr w = wr_from(value, sizeof(value) - 1);
+
+	wr_str(&w, addr_fmt(&here, one));
+	if (addr_parse(text_without_length(span_str(r->in->node->awg.allocated_ip)), &mesh) == 0) {
+		mesh.port = HEALTH_PORT;
+		wr_str(&w, " ");
+		wr_str(&w, addr_fmt(&mesh, one));
+	}
+	value[wr_len(&w)] = '\0';
+	render_section(r, "Http");
+	render_key(r, "awg.allocated_ip", "Listen", value);
+}
+
 void render_healthd(struct render *r)
 {
 	const struct local *l = r->in->local;
@@ -105,4 +124,5 @@ void render_healthd(struct render *r)
 	/* A NAT without hairpin would lose the check on its way to ourselves. */
 	if (behind_nat(r))
 		render_key_addr(r, "SfuMedia", &r->private_ip, l->sfu_udp_port);
+	health_listen(r);
 }

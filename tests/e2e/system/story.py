@@ -7,11 +7,13 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import time
 import unittest
 
+import healthrun
 from machine import until
-from network import DOMAIN, NODE
+from network import DOMAIN, NODE, NODE_MESH
 from world import ETC, LIB, SERVICES, TARGET, World, note
 
 CLOCKED = ("sfud", "turnd", "tunneld")
@@ -161,12 +163,24 @@ class Story:
         page = w.machine.do("curl", "-sS", "--fail", "--max-time", "10", "http://127.0.0.1:9640/metrics")
         for series in ("sfu_", "turn_", "tunnel_", "health_", "partner_edge_"):
             self.assertRegex(page, rf"(?m)^{series}\w+", series)
+        at = f"http://{NODE_MESH}:9640"
+        self.assertEqual(w.curl(f"{at}/healthz", inside="hub")[0], 200, "the page is there for the mesh")
+        self.assertEqual(w.curl(f"http://{NODE}:9640/")[0], 0, "and for nobody else")
+        self._judge_metrics(page)
         html = w.machine.do("curl", "-sS", "--fail", "--max-time", "10", "http://127.0.0.1:9640/")
         self.assertIn("<svg", html)
         self.assertNotIn("<script", html)
         said = w.machine.do("oxpulse-partner-edge", "status")
         note(said)
         self.assertIn("ch2", said)
+
+    def _judge_metrics(self, page):
+        promtool = healthrun.promtool()
+        if promtool is None:
+            note("SKIP of promtool: prometheus cannot be had from Debian's archive here")
+            return
+        done = subprocess.run([promtool, "check", "metrics"], input=page.encode(), capture_output=True, check=False, timeout=20)
+        self.assertEqual(done.stdout.decode() + done.stderr.decode(), "")
 
     def test_22_group_call_and_turn(self):
         w = self.world

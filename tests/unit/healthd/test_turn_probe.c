@@ -125,6 +125,22 @@ static void a_lost_leg_ends_it_and_the_other_is_released(void)
 	EQ(s.p.step, TURN_PROBE_DONE);
 }
 
+/* A server that answered and then fell silent is slow, not another program. */
+static void a_late_copy_of_an_answer_is_not_garbage(void)
+{
+	static const uint8_t tid[STUN_TID_LEN] = "an old one";
+	uint8_t mem[64];
+	struct wr w = wr_from(mem, sizeof(mem));
+
+	EQ(script_start(&s, LIE_SWALLOW, NULL, false), 0);
+	script_flush(&s);
+	EQ(s.p.step, TURN_PROBE_DATUM_SENT);
+	stun_begin(&w, STUN_SUCCESS, TURN_ALLOCATE, tid);
+	script_hear(&s, 0, wr_span_of(&w));
+	OK(script_run(&s));
+	EQ(s.p.end.why, PROBE_TIMEOUT);
+}
+
 static void abandoned_it_releases_without_waiting(void)
 {
 	EQ(script_start(&s, LIE_SWALLOW, NULL, false), 0);
@@ -163,5 +179,6 @@ static void over_ipv6_it_asks_for_an_ipv6_address(void)
 
 T_MAIN(T(a_datum_goes_there_and_back), T(every_lie_has_its_end), T(a_realm_that_is_asked_for_must_be_the_servers),
        T(requests_are_repeated_over_udp_only), T(what_asks_for_a_challenge_is_not_small),
-       T(a_lost_leg_ends_it_and_the_other_is_released), T(abandoned_it_releases_without_waiting), T(done_leaves_no_secret),
+       T(a_lost_leg_ends_it_and_the_other_is_released),
+       T(a_late_copy_of_an_answer_is_not_garbage), T(abandoned_it_releases_without_waiting), T(done_leaves_no_secret),
        T(over_ipv6_it_asks_for_an_ipv6_address))

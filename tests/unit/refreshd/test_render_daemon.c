@@ -35,7 +35,8 @@ static void on_a_public_address(void)
 					      "\n[Central]\nUrl=https://api.oxpulse.chat\nTokenFile=service-token\n"
 					      "CrossProbeTokenFile=cross-probe-token\n"
 					      "\n[Probe]\nChannels=ch2\nChannelHost=oxpulse.chat\nTurnAddress=198.51.100.7:3478\n"
-					      "TurnSecretFile=turn-secret\nSfuSecretFile=sfu-secret\n"));
+					      "TurnSecretFile=turn-secret\nSfuSecretFile=sfu-secret\n"
+					      "\n[Http]\nListen=127.0.0.1:9640 10.9.0.7:9640\n"));
 }
 
 /* Clouds whose public address is not on the host, and whose router does not send it back. */
