@@ -152,6 +152,13 @@ class Central:
         s.shutdown(socket.SHUT_WR)
         self.got = read_all(s)
 
+    def do_leave(self, s):
+        """Its answer ends; a moment later it breaks off."""
+        s.sendall(b"enough\n")
+        s.shutdown(socket.SHUT_WR)
+        exactly(s, 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
     def do_take(self, s):
         self.got = read_all(s)
 
@@ -203,7 +210,8 @@ class Daemon:
     def __init__(self, channels, inherited=False, **pool):
         self.dir = tempfile.mkdtemp(prefix="tunnel-")
         os.mkdir(self.path("channels"))
-        self.inherited = [self.bind("web"), self.bind("ws")] if inherited else []
+        web = inherited if isinstance(inherited, socket.socket) else inherited and self.bind("web")
+        self.inherited = [web, self.bind("ws")] if inherited else []
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.metrics_port = s.getsockname()[1]
@@ -410,6 +418,12 @@ class Way(Case):
         s.close()       # with "a" unread: a reset, together with these words
         wait_for("no stream is left", lambda: self.d.channel("a")["streams"] == 0)
 
+    def test_a_central_that_leaves_ends_a_silent_client(self):
+        with self.d.ask("leave") as s:
+            self.assertEqual(read_all(s), b"enough\n")
+            s.sendall(b"x")
+            wait_for("no stream is left", lambda: self.d.channel("a")["streams"] == 0)
+
     def test_a_hundred_megabytes_each_way_arrive_intact(self):
         block = os.urandom(MB)
         with self.d.ask("sum") as s:
@@ -549,7 +563,7 @@ class Failover(Case):
         for name, (_, result) in centrals.items():
             with self.subTest(name):
                 d.wait_state(name, "down")
-                self.assertGreaterEqual(d.metric("tunnel_probes_total", channel=name, result=result), 3)
+                self.assertGreaterEqual(d.metric("tunnel_probes_total", channel=name, result=result), 1)
                 self.assertEqual(d.metric("tunnel_probes_total", channel=name, result="ok"), 0)
 
 
@@ -660,6 +674,31 @@ class Life(Case):
         for s in streams:
             s.close()
         wait_for("it goes on", lambda: d.who() == "a")
+
+    def test_no_descriptors_left_and_a_stream_that_has_its_own(self):
+        """Probes cannot be made: that is no reason to call the channel dead, and to end what goes through it."""
+        a = self.central("a")
+        d = self.daemon({"a": a.address})
+        kept = d.ask("keep")
+        self.assertEqual(exactly(kept, 2), b"a\n")
+        resource.prlimit(d.process.pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{d.process.pid}/fd")) + 6,) * 2)
+        streams = [d.connect() for _ in range(12)]
+        wait_for("it is said", lambda: "accepting at" in d.logged())
+        time.sleep(1)   # ten probes' time
+        kept.sendall(b"on")
+        self.assertEqual(exactly(kept, 2), b"on")
+        for s in streams:
+            s.close()
+        wait_for("it goes on", lambda: d.who() == "a")
+        self.assertGreaterEqual(d.metric("tunnel_probes_total", channel="a", result="local"), 1)
+        self.assertEqual(d.channel("a")["resets"], 0)
+        kept.close()
+
+    def test_an_inherited_socket_that_does_not_listen_is_reported(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            d = self.daemon({}, up=(), inherited=s)
+            wait_for("it is said", lambda: "accepting at" in d.logged())
+        self.assertIsNone(d.who("ws"))
 
     def test_drain_waits_for_streams(self):
         a = self.central("a")

@@ -175,6 +175,23 @@ static void connecting_is_not_being_well(void)
 	EQ(us, 0); /* closed at once */
 }
 
+/* It accepts every stream and answers none: the first probe that finds out turns new streams away. */
+static void what_accepts_and_never_answers_is_avoided_after_one_probe(void)
+{
+	struct sim s;
+	uint64_t us;
+
+	begin(&s);
+	settle(&s, WELL, WELL, WELL);
+	s.c[0].fate = ILL;
+	EQ(stream(&s, &us), 0);
+	pass(&s, INTERVAL + RTT + TICK);
+	EQ(s.p.ch[0].state, POOL_UP);
+	EQ(stream(&s, &us), 1);
+	EQ(us, RTT);
+	EQ(s.c[0].reset, 0); /* what it has may go on until it is down */
+}
+
 static void at_first_nothing_is_known(void)
 {
 	struct sim s;
@@ -216,5 +233,6 @@ static void a_day_of_change(void)
 	OK(worst_ms < 2000);
 }
 
-T_MAIN(T(a_dead_channel_costs_one_stream_a_moment), T(connecting_is_not_being_well), T(at_first_nothing_is_known),
+T_MAIN(T(a_dead_channel_costs_one_stream_a_moment), T(connecting_is_not_being_well),
+       T(what_accepts_and_never_answers_is_avoided_after_one_probe), T(at_first_nothing_is_known),
        T(a_day_of_change))

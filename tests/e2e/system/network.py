@@ -2,7 +2,7 @@
 """The world of a machine under test: network namespaces on one bridge, and no way out of them.
 
     hub      central: 25.7.8.10 outside the mesh, 10.9.0.2 in it
-    node     the machine: 25.7.8.20 and 10.9.0.8
+    node     the machine: 25.7.8.20 and 10.9.0.7
     people   browsers and other clients: 25.7.8.30
 
 The addresses look like the internet's because a relay must believe that they are; they exist in these namespaces alone.
@@ -13,7 +13,7 @@ import subprocess
 
 HUB, NODE, PEOPLE = "25.7.8.10", "25.7.8.20", "25.7.8.30"
 NOBODY = "25.7.8.1"
-HUB_MESH, NODE_MESH = "10.9.0.2", "10.9.0.8"    # the latter is what central gives to its first node
+HUB_MESH, NODE_MESH = "10.9.0.2", "10.9.0.7"    # the latter is what central gives to its first node
 DOMAIN = "edge.example.test"
 CENTRAL = "api.central.test"
 

@@ -164,7 +164,7 @@ class Story:
         for series in ("sfu_", "turn_", "tunnel_", "health_", "partner_edge_"):
             self.assertRegex(page, rf"(?m)^{series}\w+", series)
         at = f"http://{NODE_MESH}:9640"
-        self.assertEqual(w.curl(f"{at}/healthz", inside="hub")[0], 200, "the page is there for the mesh")
+        self.assertEqual(w.curl(f"{at}/", inside="hub")[0], 200, "the page is there for the mesh")
         self.assertEqual(w.curl(f"http://{NODE}:9640/")[0], 0, "and for nobody else")
         self._judge_metrics(page)
         html = w.machine.do("curl", "-sS", "--fail", "--max-time", "10", "http://127.0.0.1:9640/")

@@ -45,6 +45,14 @@ static void let_time_pass(void)
 	while (b.tv_sec == a.tv_sec && b.tv_nsec - a.tv_nsec < 100000);
 }
 
+/* Ends turns one by one. */
+static void on_pulse(void *arg)
+{
+	struct ctx *x = arg;
+
+	timer_set(x->a, loop_now(x->rig.l));
+}
+
 static void see_now(void *arg)
 {
 	struct ctx *x = arg;
@@ -285,6 +293,91 @@ static void write_events_and_bad_descriptors(void)
 	rig_close(&x.rig);
 }
 
+static void on_edge(int fd, unsigned events, void *arg)
+{
+	struct ctx *x = arg;
+
+	(void)fd;
+	x->events |= events;
+	x->fired++;
+}
+
+static bool some_turns(void *arg)
+{
+	return ++((struct ctx *)arg)->turns > 2;
+}
+
+/* What edges told within a few turns. */
+static unsigned edges(struct ctx *x)
+{
+	struct timer *t = loop_timer(x->rig.l, on_pulse, x);
+
+	x->events = x->fired = x->turns = 0;
+	x->a = t;
+	on_pulse(x);
+	OK(rig_run(&x->rig, some_turns, x));
+	timer_free(t);
+	return x->events;
+}
+
+/* LOOP_EDGE tells each change once, the end with LOOP_END; whoever did not ask for that sees it as something to read. */
+static void edges_are_told_once(void)
+{
+	struct ctx x = { 0 };
+	char byte;
+	int fd[2];
+
+	start(&x.rig);
+	EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	x.w = loop_watch(x.rig.l, fd[0], LOOP_READ | LOOP_END | LOOP_EDGE, on_edge, &x);
+	EQ(edges(&x), 0);
+	EQ(write(fd[1], "a", 1), 1);
+	EQ(edges(&x), LOOP_READ);
+	EQ(edges(&x), 0); /* not read, and not told again */
+	EQ(read(fd[0], &byte, 1), 1);
+	EQ(write(fd[1], "b", 1), 1);
+	EQ(edges(&x), LOOP_READ);
+	EQ(x.fired, 1);
+	shutdown(fd[1], SHUT_WR);
+	EQ(edges(&x), LOOP_READ | LOOP_END);
+	loop_unwatch(x.w);
+	x.w = loop_watch(x.rig.l, fd[0], LOOP_READ | LOOP_EDGE, on_edge, &x);
+	EQ(edges(&x), LOOP_READ);
+	loop_unwatch(x.w);
+	close(fd[0]);
+	close(fd[1]);
+	rig_close(&x.rig);
+}
+
+/* A second watch of a descriptor, for what is of interest later, leaves the first as it was. */
+static void a_descriptor_may_have_two_watches(void)
+{
+	static char block[65536];
+	struct ctx x = { 0 };
+	struct watch *room;
+	int fd[2];
+
+	start(&x.rig);
+	EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	x.w = loop_watch(x.rig.l, fd[0], LOOP_READ | LOOP_EDGE, on_edge, &x);
+	EQ(edges(&x), 0);
+	room = loop_watch(x.rig.l, fd[0], LOOP_WRITE | LOOP_EDGE, on_edge, &x);
+	EQ(edges(&x), LOOP_WRITE); /* there is room now */
+	while (write(fd[0], block, sizeof(block)) > 0)
+		;
+	EQ(edges(&x), 0);
+	while (read(fd[1], block, sizeof(block)) > 0)
+		;
+	EQ(edges(&x), LOOP_WRITE);
+	loop_unwatch(room);
+	EQ(write(fd[1], "a", 1), 1);
+	OK(edges(&x) & LOOP_READ);
+	loop_unwatch(x.w);
+	close(fd[0]);
+	close(fd[1]);
+	rig_close(&x.rig);
+}
+
 static void on_signal(int signo, void *arg)
 {
 	struct ctx *x = arg;
@@ -420,5 +513,6 @@ static void out_of_memory_is_reported(void)
 
 T_MAIN(T(one_turn_has_one_now), T(timers_fire_once_in_deadline_order), T(passed_time_fires_in_next_turn),
        T(timers_may_be_freed_by_callbacks), T(hooks_end_each_turn_in_order), T(watch_is_level_triggered),
-       T(write_events_and_bad_descriptors), T(signal_is_a_callback), T(each_thread_has_its_loop),
+       T(write_events_and_bad_descriptors), T(edges_are_told_once),
+       T(a_descriptor_may_have_two_watches), T(signal_is_a_callback), T(each_thread_has_its_loop),
        T(out_of_memory_is_reported))

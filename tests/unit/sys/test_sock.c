@@ -2,6 +2,8 @@
 #include "t.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -147,6 +149,83 @@ static void outcomes(void)
 	}
 }
 
+static int accepted(int listener)
+{
+	struct addr peer;
+
+	wait_for(listener, POLLIN);
+	return sock_accept(listener, &peer);
+}
+
+/* From wherever the kernel likes; and the other end of what is broken off does not take it for the end. */
+static void aborting_is_a_reset(void)
+{
+	static const struct {
+		const char *row;
+		bool abort;
+		int want;
+	} rows[] = {
+		{ "closed: ", false, 0 },
+		{ "aborted: ", true, -ECONNRESET },
+	};
+	struct addr at = addr_v4(127, 0, 0, 1, 0);
+	int listener = sock_listen_tcp(&at);
+
+	at = sock_local(listener);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int near = sock_connect_tcp(NULL, &at), far = accepted(listener);
+
+		t_row = rows[i].row;
+		OK(near >= 0 && far >= 0);
+		if (rows[i].abort)
+			sock_abort(near);
+		else
+			close(near);
+		wait_for(far, POLLIN);
+		EQ(sock_peek(far), rows[i].want);
+		close(far);
+	}
+	close(listener);
+}
+
+static int option(int fd, int level, int name)
+{
+	socklen_t n = sizeof(int);
+	int v = -1;
+
+	return getsockopt(fd, level, name, &v, &n) < 0 ? -1 : v;
+}
+
+static void a_peer_that_is_gone_is_looked_for_when_asked(void)
+{
+	struct addr at = addr_v4(127, 0, 0, 1, 0);
+	int listener = sock_listen_tcp(&at), fd;
+
+	at = sock_local(listener);
+	fd = sock_connect_tcp(NULL, &at);
+	EQ(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	EQ(option(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+	sock_notice_gone(fd);
+	EQ(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	EQ(option(fd, IPPROTO_TCP, TCP_KEEPIDLE) * 1000 + option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 75000);
+	close(fd);
+	close(listener);
+}
+
+static void half_closed_is_not_closed(void)
+{
+	int fd[2];
+
+	EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	OK(!sock_closed(fd[0]));
+	sock_end(fd[1]);
+	EQ(sock_peek(fd[0]), 0);
+	OK(!sock_closed(fd[0]));
+	close(fd[1]);
+	OK(sock_closed(fd[0]));
+	close(fd[0]);
+}
+
 /* A socket file has the mode that was asked for; one that nobody answers on is replaced, another is not. */
 static void unix_sockets(void)
 {
@@ -182,4 +261,5 @@ static void unix_sockets(void)
 	rmdir(dir);
 }
 
-T_MAIN(T(address_round_trip), T(other_families_have_no_address), T(listening), T(shared_address), T(outcomes), T(unix_sockets))
+T_MAIN(T(address_round_trip), T(other_families_have_no_address), T(listening), T(shared_address), T(outcomes),
+       T(aborting_is_a_reset), T(a_peer_that_is_gone_is_looked_for_when_asked), T(half_closed_is_not_closed), T(unix_sockets))

@@ -56,6 +56,7 @@ static void changes_state_after_so_many_probes_in_a_row(void)
 		enum pool_state state;
 		double next; /* seconds until the next probe */
 	} rows[] = {
+		{ "could not try: ", WHY_LOCAL, POOL_SAME, POOL_UNKNOWN, 1 },
 		{ "first pass: ", WHY_NONE, POOL_SAME, POOL_UNKNOWN, 1 },
 		{ "a fail between: ", WHY_TIMEOUT, POOL_SAME, POOL_UNKNOWN, 1 },
 		{ "one again: ", WHY_NONE, POOL_SAME, POOL_UNKNOWN, 1 },
@@ -66,11 +67,14 @@ static void changes_state_after_so_many_probes_in_a_row(void)
 		{ "a pass forgives both: ", WHY_NONE, POOL_SAME, POOL_UP, 10 },
 		{ "fails anew: ", WHY_REFUSED, POOL_SAME, POOL_UP, 10 },
 		{ "second: ", WHY_GARBAGE, POOL_SAME, POOL_UP, 10 },
+		{ "no descriptor is no fail: ", WHY_LOCAL, POOL_SAME, POOL_UP, 1 },
+		{ "nor are many: ", WHY_LOCAL, POOL_SAME, POOL_UP, 1 },
 		{ "third: ", WHY_TIMEOUT, POOL_WENT_DOWN, POOL_DOWN, 10 },
 		{ "fourth: ", WHY_TIMEOUT, POOL_SAME, POOL_DOWN, 10 },
 		{ "a pass: ", WHY_NONE, POOL_SAME, POOL_DOWN, 10 },
 		{ "not in a row: ", WHY_CUT, POOL_SAME, POOL_DOWN, 10 },
 		{ "a pass again: ", WHY_NONE, POOL_SAME, POOL_DOWN, 10 },
+		{ "and does not part two passes: ", WHY_LOCAL, POOL_SAME, POOL_DOWN, 1 },
 		{ "and the next: ", WHY_NONE, POOL_WENT_UP, POOL_UP, 10 },
 	};
 	struct pool p = with(1);
@@ -170,6 +174,37 @@ static void suspects_what_could_not_be_connected(void)
 		pool_failed(&p, 0, rows[i].why, AT(3));
 		pool_connected(&p, 0, false, 10);
 		EQ_STR(listed(&p, ORDER_WEB), "01");
+	}
+}
+
+/* A channel that accepts everything and answers nothing must not go on taking streams until it is down. */
+static void suspects_what_a_probe_failed_through(void)
+{
+	static const struct {
+		const char *row;
+		enum why why;
+		bool connects; /* a stream, then */
+		const char *want;
+	} rows[] = {
+		{ "a fail: ", WHY_TIMEOUT, false, "10" },
+		{ "connecting is not being well: ", WHY_TIMEOUT, true, "10" },
+		{ "a pass: ", WHY_NONE, false, "01" },
+		{ "and a stream: ", WHY_NONE, true, "01" },
+		{ "no descriptor: ", WHY_LOCAL, false, "01" },
+		{ "another fail: ", WHY_STATUS, false, "10" },
+		{ "no descriptor after it: ", WHY_LOCAL, true, "10" },
+	};
+	struct pool p = with(2);
+
+	make(&p, 0, POOL_UP);
+	make(&p, 1, POOL_UP);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		t_row = rows[i].row;
+		probe(&p, 0, rows[i].why, AT((double)i));
+		if (rows[i].connects)
+			pool_connected(&p, 0, false, 10);
+		EQ_STR(listed(&p, ORDER_WEB), rows[i].want);
+		EQ(p.ch[0].state, POOL_UP);
 	}
 }
 
@@ -279,6 +314,7 @@ static void an_answer_nobody_asked_for_changes_nothing(void)
 }
 
 T_MAIN(T(changes_state_after_so_many_probes_in_a_row), T(goes_down_without_ever_being_up), T(chooses_by_state_then_by_order),
-       T(has_an_order_for_each_socket), T(suspects_what_could_not_be_connected), T(asks_at_once_when_a_carrier_breaks),
+       T(has_an_order_for_each_socket), T(suspects_what_could_not_be_connected),
+       T(suspects_what_a_probe_failed_through), T(asks_at_once_when_a_carrier_breaks),
        T(counts_connections_and_streams), T(smooths_the_round_trip), T(retires_when_the_last_stream_is_gone), T(has_a_bound),
        T(an_answer_nobody_asked_for_changes_nothing))
