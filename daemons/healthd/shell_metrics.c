@@ -6,24 +6,6 @@
 
 static const struct prom_label none;
 
-/* Microseconds as seconds, six decimals. */
-static void sample_seconds(struct prom *p, const char *name, const struct ov_probe *one)
-{
-	char digits[7] = { 0 };
-	uint64_t frac = one->us % US_PER_SEC;
-
-	for (int i = 5; i >= 0; i--, frac /= 10)
-		digits[i] = (char)('0' + frac % 10);
-	wr_str(p->w, name);
-	wr_str(p->w, "{probe=\"");
-	wr_str(p->w, one->name); /* letters, digits and dashes */
-	wr_str(p->w, "\"} ");
-	wr_dec(p->w, one->us / US_PER_SEC);
-	wr_str(p->w, ".");
-	wr_str(p->w, digits);
-	wr_str(p->w, "\n");
-}
-
 static bool is_on(const struct ov_probe *p)
 {
 	return p->name[0] && p->known;
@@ -43,7 +25,7 @@ static void write_probes(struct prom *p, const struct overview *v)
 	prom_head(p, rtt, "gauge", "How long the last probe took, or until it failed.");
 	for (int i = 0; i < PROBED_MAX_; i++) {
 		if (is_on(&one[i]))
-			sample_seconds(p, rtt, &one[i]);
+			prom_sample_us(p, rtt, (struct prom_label){ "probe", one[i].name }, none, one[i].us);
 	}
 	prom_head(p, total, "counter", "Probes, by what became of them.");
 	for (int i = 0; i < PROBED_MAX_; i++) {

@@ -45,12 +45,36 @@ static void labels(struct prom *p, struct prom_label a, struct prom_label b)
 		wr_str(p->w, "}");
 }
 
+/* Microseconds as seconds, six decimals. */
+static void seconds(struct wr *w, uint64_t us)
+{
+	uint64_t frac = us % US_PER_SEC;
+
+	wr_dec(w, us / US_PER_SEC);
+	if (frac == 0)
+		return;
+	wr_str(w, ".");
+	for (uint64_t unit = US_PER_SEC / 10; unit && frac; unit /= 10) {
+		wr_dec(w, frac / unit);
+		frac %= unit;
+	}
+}
+
 void prom_sample(struct prom *p, const char *name, struct prom_label a, struct prom_label b, uint64_t v)
 {
 	wr_str(p->w, name);
 	labels(p, a, b);
 	wr_str(p->w, " ");
 	wr_dec(p->w, v);
+	wr_str(p->w, "\n");
+}
+
+void prom_sample_us(struct prom *p, const char *name, struct prom_label a, struct prom_label b, uint64_t us)
+{
+	wr_str(p->w, name);
+	labels(p, a, b);
+	wr_str(p->w, " ");
+	seconds(p->w, us);
 	wr_str(p->w, "\n");
 }
 
@@ -78,21 +102,6 @@ void prom_family(struct prom *p, const char *name, const char *help, const char 
 	}
 }
 
-/* Microseconds as seconds, six decimals. */
-static void seconds(struct wr *w, uint64_t us)
-{
-	uint64_t frac = us % US_PER_SEC;
-
-	wr_dec(w, us / US_PER_SEC);
-	if (frac == 0)
-		return;
-	wr_str(w, ".");
-	for (uint64_t unit = US_PER_SEC / 10; unit && frac; unit /= 10) {
-		wr_dec(w, frac / unit);
-		frac %= unit;
-	}
-}
-
 void prom_histogram(struct prom *p, const char *name, const char *help, const struct hist *h,
 		    const struct hist_bounds *b)
 {
@@ -112,11 +121,7 @@ void prom_histogram(struct prom *p, const char *name, const char *help, const st
 		prom_sample(p, "_bucket", (struct prom_label){ "le", text }, none, below); /* continues the name */
 	}
 	wr_str(p->w, name);
-	wr_str(p->w, "_sum");
-	labels(p, none, none);
-	wr_str(p->w, " ");
-	seconds(p->w, h->sum_us);
-	wr_str(p->w, "\n");
+	prom_sample_us(p, "_sum", none, none, h->sum_us);
 	wr_str(p->w, name);
 	prom_sample(p, "_count", none, none, below);
 }

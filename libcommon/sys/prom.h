@@ -22,6 +22,8 @@ struct prom {
 void prom_head(struct prom *p, const char *name, const char *type, const char *help);
 /* A series with up to two labels; the name of an absent one is NULL. */
 void prom_sample(struct prom *p, const char *name, struct prom_label a, struct prom_label b, uint64_t v);
+/* The same of microseconds, told in seconds, Prometheus' unit of time. */
+void prom_sample_us(struct prom *p, const char *name, struct prom_label a, struct prom_label b, uint64_t us);
 
 /* The whole of a family: one series … */
 void prom_counter(struct prom *p, const char *name, const char *help, uint64_t v);
