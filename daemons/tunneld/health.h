@@ -21,7 +21,7 @@ enum why {
 	WHY_TIMEOUT,     /* not connected, or no whole answer, in time */
 	WHY_RESET,       /* the other end broke it off */
 	WHY_SLOW,        /* a stream connected through another channel meanwhile */
-	WHY_LOCAL,       /* we could not even try: no memory, descriptors, ports */
+	WHY_LOCAL,       /* we could not even try: no memory, descriptors, ports; the channel may be well */
 	WHY_CUT,         /* the answer ended before it was whole */
 	WHY_GARBAGE,     /* not HTTP/1.1 */
 	WHY_TOO_LONG,    /* beyond HEALTH_HEAD_MAX or HEALTH_BODY_MAX */

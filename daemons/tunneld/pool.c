@@ -116,27 +116,36 @@ static void passed(struct pool_channel *c, uint64_t rtt)
 	c->rtt_smooth = c->rtt_smooth ? c->rtt_smooth - c->rtt_smooth / SMOOTH + rtt / SMOOTH : rtt;
 }
 
+static void failed(struct pool_channel *c, enum why why, mono_t now)
+{
+	wrong(c, why, now);
+	if (why == WHY_LOCAL)
+		return;
+	c->fails++;
+	c->passes = 0;
+	c->suspect = true;
+}
+
 enum pool_change pool_probed(struct pool *p, uint32_t slot, enum why why, uint64_t rtt, mono_t now)
 {
 	struct pool_channel *c = &p->ch[slot];
 	enum pool_state was = c->state;
+	bool eager;
 
 	if (!c->used || !c->probing)
 		return POOL_SAME;
 	c->probing = false;
 	c->n.probes[why]++;
-	if (why == WHY_NONE) {
+	if (why == WHY_NONE)
 		passed(c, rtt);
-	} else {
-		c->fails++;
-		c->passes = 0;
-		wrong(c, why, now);
-	}
+	else
+		failed(c, why, now);
 	if (c->passes >= p->conf.passes)
 		c->state = POOL_UP;
 	else if (c->fails >= p->conf.fails)
 		c->state = POOL_DOWN;
-	c->probe_at = mono_add(now, c->state == POOL_UNKNOWN && p->conf.interval > POOL_EAGER ? POOL_EAGER : p->conf.interval);
+	eager = c->state == POOL_UNKNOWN || why == WHY_LOCAL;
+	c->probe_at = mono_add(now, eager && p->conf.interval > POOL_EAGER ? POOL_EAGER : p->conf.interval);
 	if (c->state == was)
 		return POOL_SAME;
 	c->since = now;
@@ -159,7 +168,7 @@ void pool_connected(struct pool *p, uint32_t slot, bool failover, uint64_t waite
 {
 	struct pool_channel *c = &p->ch[slot];
 
-	c->suspect = false;
+	c->suspect = c->fails > 0; /* connecting is not being well */
 	c->n.streams++;
 	c->n.failovers += failover;
 	if (waited_us > c->n.connect_us_max)
@@ -174,7 +183,7 @@ void pool_failed(struct pool *p, uint32_t slot, enum why why, mono_t now)
 		return;
 	c->n.connect_failed[why]++;
 	if (why == WHY_LOCAL)
-		return; /* says nothing of the channel */
+		return;
 	c->suspect = true;
 	wrong(c, why, now);
 }

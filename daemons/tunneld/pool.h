@@ -8,13 +8,18 @@
  *   up        `passes` passes                first                 `fails` fails: down; its streams are reset
  *   down      `fails` fails                  never                 `passes` passes: up
  *
- * A channel that a stream could not connect through is a suspect: it keeps its state, but comes after the others until a
- * probe passes or a stream connects. So a new stream need not wait for three probes to avoid what just failed.
+ * A channel whose latest probe failed, or that a stream could not connect through, is a suspect: it keeps its state, but comes
+ * after the others until a probe passes; in the latter case, until a stream connects. So a new stream need not wait for three
+ * probes to avoid what just failed, nor what accepts everything and answers nothing.
+ *
+ * What could not even be tried (WHY_LOCAL) says nothing of a channel: it is counted, no more. Or else whoever uses up our
+ * descriptors would make us end the streams there are.
  *
  *   deadline  armed by                       fires after           does
  *   probe     a channel is new               at once               asks for a probe
  *   probe     a probe ended, up or down      interval              asks for a probe
  *   probe     a probe ended, unknown         interval, 1 s at most asks for a probe
+ *   probe     it could not be tried          interval, 1 s at most asks for a probe
  *   probe     the channel's carrier broke    at once               asks for a probe
  *
  * A channel that a new configuration does not have retires: it takes no new streams, is probed while it has any, and is gone

@@ -12,9 +12,8 @@
 #include "sys/sock.h"
 #include "tunneld/shell_flow.h"
 
-#define DOOR_MODE 0660
 #define ACCEPTS 16          /* of one door in a row */
-#define BREAK DUR_MS(100)   /* of a door when no descriptors are left */
+#define BREAK DUR_MS(100)   /* of a door that cannot accept: it would tell us again and again */
 
 static void on_accept(int fd, unsigned events, void *arg)
 {
@@ -26,15 +25,17 @@ static void on_accept(int fd, unsigned events, void *arg)
 		struct addr peer;
 		int got = sock_accept(fd, &peer);
 
-		if (got == -EMFILE || got == -ENFILE || got == -ENOBUFS || got == -ENOMEM) {
-			log_err(got, "accepting at %s (LimitNOFILE= of the service, or MaxStreams)", o->path);
+		if (got == -EAGAIN)
+			return;
+		if (got == -EINTR || got == -ECONNABORTED)
+			continue;
+		if (got < 0) {
+			log_err(got, "accepting at %s (no descriptors: LimitNOFILE= of the service, or MaxStreams)", o->path);
 			loop_unwatch(o->watch);
 			o->watch = NULL;
 			timer_set(d->door_timer, mono_add(loop_now(d->loop), BREAK));
 			return;
 		}
-		if (got < 0)
-			return;
 		flow_accept(d, got, o->use, o->use == ORDER_MAX_ ? (int)o->slot : -1);
 	}
 }

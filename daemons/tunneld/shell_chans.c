@@ -7,8 +7,6 @@
 #include "sys/sock.h"
 #include "tunneld/shell_flow.h"
 
-#define DOOR_MODE 0660
-
 /* What a reload adds, before any of it is in use. */
 struct fresh {
 	void *impl;
@@ -104,7 +102,7 @@ static void look_up(const struct tunneld *d, const struct channel_conf *c, struc
 /* Everything that can fail. */
 static int prepare(struct tunneld *d, const struct tunneld_conf *conf, const struct channel_conf *c, struct fresh *f)
 {
-	char path[sizeof(d->door[0].path)];
+	char path[DOOR_PATH_MAX];
 
 	look_up(d, c, f);
 	if (f->slot >= 0 || f->heir_of >= 0 || !has_doors(conf))
@@ -118,7 +116,7 @@ static int prepare(struct tunneld *d, const struct tunneld_conf *conf, const str
 
 static void undo(const struct tunneld_conf *conf, struct fresh *f, uint32_t n)
 {
-	char path[CONF_TEXT_MAX + CHANNEL_NAME_MAX + 1];
+	char path[DOOR_PATH_MAX];
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (f[i].fd < 0)

@@ -11,7 +11,7 @@ static const char tunnel_interface[] =
 	"# Of one order, or of the channel's own socket. in: from central, out: to central; bytes.\n"
 	"type Use (streams: int, in: int, out: int)\n"
 	"\n"
-	"# suspect: a stream could not connect through it lately. retired: no longer in the configuration, but in use.\n"
+	"# suspect: its last probe failed, or a stream could not connect. retired: no longer in the configuration, but in use.\n"
 	"# passes, fails: probes in a row. since, error_age: seconds ago. rtt_us: 0 before the first. error: empty, or what\n"
 	"# went wrong last. streams: open now; streams_total: connected since the start.\n"
 	"type Channel (name: string, type: string, address: string, state: State, suspect: bool, retired: bool, since: int,\n"

@@ -49,7 +49,7 @@ static void attempt_begin(struct flow *f, uint32_t i)
 	struct chan *c = chan_of(f, i);
 	int r;
 
-	if (!c->impl) { /* a reload took it away since */
+	if (!c->impl || f->d->pool.ch[c->slot].retired) { /* by a reload since */
 		race_failed(&f->race, i);
 		return;
 	}
@@ -63,13 +63,13 @@ static void attempt_begin(struct flow *f, uint32_t i)
 	pool_opened(&f->d->pool, c->slot, f->use);
 }
 
-static void give_up(struct flow *f)
+static void give_up(struct flow *f, enum why why)
 {
 	for (uint32_t i = 0; i < f->race.begun; i++) {
 		if (f->attempt[i].s)
-			attempt_failed(f, i, WHY_TIMEOUT);
+			attempt_failed(f, i, why);
 	}
-	f->d->n.refused[REFUSED_CONNECT]++;
+	f->d->n.refused[why == WHY_LOCAL ? REFUSED_MEMORY : REFUSED_CONNECT]++;
 	flow_close(f, false);
 }
 
@@ -80,8 +80,10 @@ static void dial_on(struct flow *f)
 
 	while ((i = race_begin(&f->race, now)) >= 0)
 		attempt_begin(f, (uint32_t)i);
-	if (race_over(&f->race, now) || dq_set(&f->d->dials, &f->due, race_next(&f->race)) < 0)
-		give_up(f);
+	if (race_over(&f->race, now))
+		give_up(f, WHY_TIMEOUT);
+	else if (dq_set(&f->d->dials, &f->due, race_next(&f->race)) < 0)
+		give_up(f, WHY_LOCAL);
 }
 
 void flow_accept(struct tunneld *d, int fd, unsigned use, int only)
@@ -193,16 +195,27 @@ static void news(struct flow *f, int side, unsigned events)
 {
 	struct side *s = &f->side[side];
 
-	s->readable |= (events & FDIO_READ) != 0;
-	s->writable |= (events & FDIO_WRITE) != 0;
-	s->ending |= (events & FDIO_END) != 0;
+	s->readable |= (events & CHAN_READ) != 0;
+	s->writable |= (events & CHAN_WRITE) != 0;
+	s->ending |= (events & CHAN_END) != 0;
 	if (!f->in_again)
 		run(f);
 }
 
-static void on_client(void *arg, unsigned events)
+/* What a watch tells can be passed on as it is: here, and by channels that are descriptors. */
+_Static_assert(LOOP_READ == (int)CHAN_READ && LOOP_WRITE == (int)CHAN_WRITE && LOOP_END == (int)CHAN_END, "channel.h");
+
+static void on_client(int fd, unsigned events, void *arg)
 {
+	(void)fd;
 	news(arg, SIDE_CLIENT, events);
+}
+
+int flow_watch_room(struct flow *f)
+{
+	if (!f->room)
+		f->room = loop_watch(f->d->loop, f->client, LOOP_WRITE | LOOP_EDGE, on_client, f);
+	return f->room ? 0 : ERR_NOMEM;
 }
 
 static void on_ready(void *arg, unsigned events)
@@ -237,8 +250,8 @@ static void join(struct flow *f, uint32_t won, unsigned events)
 	f->side[SIDE_CLIENT] = (struct side){ .fd = f->client, .readable = true, .writable = true, .ending = true };
 	f->side[SIDE_CHANNEL] = (struct side){ .s = s, .fd = s->fd, .readable = (events & CHAN_READ) != 0, .writable = true,
 					       .ending = (events & CHAN_END) != 0 };
-	f->io = fdio_new(loop_base(d->loop), f->client, false, on_client, f);
-	if (f->io)
+	f->watch = loop_watch(d->loop, f->client, LOOP_READ | LOOP_END | LOOP_EDGE, on_client, f);
+	if (f->watch)
 		run(f);
 	else
 		flow_close(f, true);
@@ -279,7 +292,8 @@ void flow_close(struct flow *f, bool abort)
 	for (uint32_t i = 0; !c && i < f->race.begun; i++)
 		attempt_end(f, i);
 	dq_del(&d->dials, &f->due);
-	fdio_free(f->io);
+	loop_unwatch(f->room);
+	loop_unwatch(f->watch);
 	close(f->client);
 	if (c) {
 		struct channel_stream *s = f->side[SIDE_CHANNEL].s;

@@ -11,7 +11,6 @@
 #define TUNNELD_SHELL_FLOW_H
 
 #include "tunneld/race.h"
-#include "tunneld/fdio.h"
 #include "tunneld/tunneld.h"
 
 enum { SIDE_CLIENT, SIDE_CHANNEL };
@@ -50,7 +49,8 @@ struct flow {
 	struct handle self;
 	unsigned use;
 	int client;            /* its descriptor */
-	struct fdio *io;       /* of the client, once joined */
+	struct watch *watch;   /* of the client, once joined */
+	struct watch *room;    /* of writing to it, from the first time that it would not take all */
 	struct chan *chan;     /* once joined */
 	struct flow *next, **prev; /* of the same channel */
 	struct flow *again_next;
@@ -74,6 +74,10 @@ void flows_again(void *tunneld);
 /* A reset that comes together with the last bytes looks like bytes (libevent does not tell them apart), and is told once. So
  * sides that were read but not to their end are read again, a moment later. */
 void flows_look(void *tunneld);
+
+/* Tells of room to write to the client, too, from now on. Only then: a Unix socket tells each time that the other end reads.
+ * ERR_NOMEM. */
+int flow_watch_room(struct flow *f);
 
 enum relay { RELAY_ON, RELAY_ENDED, RELAY_BROKEN, RELAY_AGAIN };
 /* Moves what can be moved. AGAIN: there is more, but others wait. */

@@ -12,21 +12,22 @@ enum why why_of(int err)
 		return WHY_NONE;
 	case -ECONNREFUSED:
 		return WHY_REFUSED;
-	case -ENETUNREACH:
-	case -EHOSTUNREACH:
-	case -ENETDOWN:
-	case -EHOSTDOWN:
-	case -EACCES:
-	case -EPERM:
-		return WHY_UNREACHABLE;
 	case -ETIMEDOUT:
 		return WHY_TIMEOUT;
 	case -ECONNRESET:
 	case -EPIPE:
 	case -ECONNABORTED:
 		return WHY_RESET;
-	default:
+	case ERR_NOMEM:
+	case -ENOMEM:
+	case -ENOBUFS:
+	case -EMFILE:
+	case -ENFILE:
+	case -EADDRNOTAVAIL:
+	case -EAGAIN:
 		return WHY_LOCAL;
+	default:
+		return WHY_UNREACHABLE; /* by a router or the firewall, whatever it says */
 	}
 }
 

@@ -74,17 +74,18 @@ static void write_simple(struct prom *p, const struct tunneld *d)
 	static const struct {
 		const char *name, *type, *help;
 		uint64_t (*of)(const struct pool_channel *p);
+		bool us; /* what `of` yields */
 	} rows[] = {
 		{ "tunnel_channel_up", "gauge", "The channel is up: its latest probes passed.", is_up },
 		{ "tunnel_channel_known", "gauge", "Enough probes have ended to tell.", is_known },
 		{ "tunnel_channel_suspect", "gauge", "A stream could not connect through it lately.", is_suspect },
-		{ "tunnel_rtt_us", "gauge", "Microseconds from the latest probe's request to its answer.", rtt_last },
-		{ "tunnel_rtt_smooth_us", "gauge", "The same, smoothed.", rtt_smooth },
+		{ "tunnel_rtt_seconds", "gauge", "From the latest probe's request to its answer.", rtt_last, true },
+		{ "tunnel_rtt_smooth_seconds", "gauge", "The same, smoothed.", rtt_smooth, true },
 		{ "tunnel_streams_total", "counter", "Streams connected through the channel.", streams_total },
 		{ "tunnel_failovers_total", "counter", "Of these, after a better channel had failed or was slow.", failovers },
 		{ "tunnel_resets_total", "counter", "Streams that ended because the channel went down.", resets },
-		{ "tunnel_connect_max_us", "gauge", "The longest a stream waited to be connected through it.",
-		  connect_max },
+		{ "tunnel_connect_max_seconds", "gauge", "The longest a stream waited to be connected through it.",
+		  connect_max, true },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -92,7 +93,8 @@ static void write_simple(struct prom *p, const struct tunneld *d)
 
 		prom_head(p, rows[i].name, rows[i].type, rows[i].help);
 		for (uint32_t at = 0; next(d, &at, &c);)
-			prom_sample(p, rows[i].name, name_of(c), no_label, rows[i].of(&d->pool.ch[c->slot]));
+			(rows[i].us ? prom_sample_us : prom_sample)(p, rows[i].name, name_of(c), no_label,
+								    rows[i].of(&d->pool.ch[c->slot]));
 	}
 }
 

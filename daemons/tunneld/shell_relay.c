@@ -199,7 +199,7 @@ static int flush(struct flow *f, struct way *w, struct side *to)
 			continue;
 		if (n == -EAGAIN) {
 			to->writable = false;
-			if (!to->s && fdio_want_write(f->io) < 0)
+			if (!to->s && flow_watch_room(f) < 0)
 				return -ENOMEM;
 			return -EAGAIN;
 		}
@@ -306,8 +306,10 @@ enum relay relay_run(struct flow *f)
 	}
 	if (f->way[WAY_UP].done && f->way[WAY_DOWN].done)
 		return RELAY_ENDED;
-	/* Nobody is left to hear the answer. */
-	if (f->way[WAY_UP].done && fdio_gone(f->client))
+	/* Nobody is left to hear the answer; or the rest of the question. */
+	if (f->way[WAY_UP].done && sock_closed(f->client))
 		return RELAY_ENDED;
+	if (f->way[WAY_DOWN].done && f->side[SIDE_CHANNEL].fd >= 0 && sock_closed(f->side[SIDE_CHANNEL].fd))
+		return RELAY_BROKEN;
 	return ret;
 }

@@ -7,17 +7,15 @@
 #include "sys/loop.h"
 #include "sys/sock.h"
 #include "tunneld/channel.h"
-#include "tunneld/fdio.h"
 
 struct tcp {
 	struct loop *loop;
-	struct sockaddr_storage to;
-	socklen_t n;
+	struct addr to;
 };
 
 struct tcp_stream {
 	struct channel_stream s;
-	struct fdio *io;
+	struct watch *watch;
 	int fd; /* s.fd once it is connected */
 };
 
@@ -35,15 +33,12 @@ static int check(const struct channel_conf *c, struct wr *why)
 static int start(struct loop *l, const struct channel_conf *c, const struct channel_owner *o, void **ret)
 {
 	struct tcp *t = mem_alloc(sizeof(*t));
-	struct addr a;
 
 	(void)o; /* no connection carries others */
-	if (!t || addr_parse(span_str(c->address), &a) < 0) {
-		mem_free(t);
+	if (!t)
 		return ERR_NOMEM;
-	}
 	t->loop = l;
-	t->n = sock_from_addr(&a, &t->to);
+	(void)addr_parse(span_str(c->address), &t->to); /* checked */
 	*ret = t;
 	return 0;
 }
@@ -53,22 +48,20 @@ static void stop(void *channel)
 	mem_free(channel);
 }
 
-static void on_io(void *arg, unsigned events)
+static void on_io(int fd, unsigned events, void *arg)
 {
 	struct tcp_stream *s = arg;
 	const struct channel_user *u = s->s.user;
 
 	if (s->s.fd >= 0) {
-		u->ready(s->s.arg, events); /* the same bits */
+		u->ready(s->s.arg, events);
 		return;
 	}
-	if (!(events & (FDIO_WRITE | FDIO_END)))
+	if (!(events & (LOOP_WRITE | LOOP_END)))
 		return;
-	s->s.fd = s->fd;
-	u->opened(s->s.arg, sock_outcome(s->fd), events);
+	s->s.fd = fd;
+	u->opened(s->s.arg, sock_outcome(fd), events);
 }
-
-_Static_assert(FDIO_READ == (int)CHAN_READ && FDIO_WRITE == (int)CHAN_WRITE && FDIO_END == (int)CHAN_END, "see on_io");
 
 static int open_stream(void *channel, const struct channel_user *u, void *arg, struct channel_stream **ret)
 {
@@ -78,15 +71,16 @@ static int open_stream(void *channel, const struct channel_user *u, void *arg, s
 	if (!s)
 		return ERR_NOMEM;
 	s->s = (struct channel_stream){ .type = &channel_tcp, .user = u, .arg = arg, .fd = -1 };
-	s->fd = fdio_connect(&t->to, t->n);
+	s->fd = sock_connect_tcp(NULL, &t->to);
 	if (s->fd < 0) {
 		int r = s->fd;
 
 		mem_free(s);
 		return r;
 	}
-	s->io = fdio_new(loop_base(t->loop), s->fd, true, on_io, s);
-	if (!s->io) {
+	sock_notice_gone(s->fd);
+	s->watch = loop_watch(t->loop, s->fd, LOOP_READ | LOOP_WRITE | LOOP_END | LOOP_EDGE, on_io, s);
+	if (!s->watch) {
 		close(s->fd);
 		mem_free(s);
 		return ERR_NOMEM;
@@ -118,9 +112,9 @@ static void close_stream(struct channel_stream *cs, bool abort)
 {
 	struct tcp_stream *s = CONTAINER_OF(cs, struct tcp_stream, s);
 
-	fdio_free(s->io);
+	loop_unwatch(s->watch);
 	if (abort)
-		fdio_abort(s->fd);
+		sock_abort(s->fd);
 	else
 		close(s->fd);
 	mem_free(s);

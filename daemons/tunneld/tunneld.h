@@ -10,11 +10,12 @@
 #include "tunneld/tunneld_conf.h"
 
 #define BLOCKS_LARGE 512 /* 32 MiB of bytes on their way, and BLOCK_SMALL for each way of a stream beyond */
+#define DOOR_MODE 0660
+#define DOOR_PATH_MAX (CONF_TEXT_MAX + CHANNEL_NAME_MAX + 1)
 
 struct flow;   /* shell_flow.h */
 struct pipes;  /* shell_relay.c */
 struct probe;  /* shell_health.c */
-enum why why_of(int err); /* of -errno and enum err */
 
 /* Why an accepted connection was closed without a channel. */
 enum refusal { REFUSED_DOWN, REFUSED_CONNECT, REFUSED_LIMIT, REFUSED_DRAINING, REFUSED_MEMORY, REFUSED_MAX_ };
@@ -22,12 +23,12 @@ enum refusal { REFUSED_DOWN, REFUSED_CONNECT, REFUSED_LIMIT, REFUSED_DRAINING, R
 /* A socket that streams come in by. */
 struct door {
 	struct tunneld *d;
-	struct watch *watch; /* NULL: takes a break, no descriptors are left */
+	struct watch *watch; /* NULL: takes a break, because it could not accept */
 	unsigned use;        /* an order, or ORDER_MAX_: one channel's … */
 	uint32_t slot;       /* … this one */
 	int fd;              /* -1: none */
 	bool own;            /* bound by us: the file goes with it */
-	char path[CONF_TEXT_MAX + CHANNEL_NAME_MAX + 1];
+	char path[DOOR_PATH_MAX];
 };
 
 /* What the pool's slot of the same number really is. */
@@ -95,6 +96,7 @@ void doors_retry(void *tunneld);
 void doors_sweep(const char *dir);      /* socket files that nobody answers on */
 
 /* shell_health.c */
+enum why why_of(int err); /* of -errno and enum err */
 void probe_begin(struct chan *c);
 void probe_free(struct chan *c);
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <event2/event_struct.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/timerfd.h>
@@ -23,7 +24,7 @@
 #define PARKED ((mono_t){ UINT64_MAX - 1 })
 
 struct watch {
-	struct event *ev;
+	struct event ev;
 	void (*fn)(int fd, unsigned events, void *arg);
 	void *arg;
 };
@@ -109,17 +110,11 @@ wall_t loop_wall(struct loop *l)
 	return l->wall;
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void fire(struct loop *l)
 {
-	struct loop *l = arg;
 	mono_t now = loop_now(l);
 	struct dq_node *n;
-	uint64_t times;
 
-	(void)what;
-	if (read(fd, &times, sizeof(times)) != sizeof(times))
-		return;
-	l->armed = MONO_NEVER;
 	/* Ends: a callback cannot file anything at or before this turn's now. */
 	while ((n = dq_first(&l->timers)) && mono_reached(now, n->at)) {
 		struct timer *t = CONTAINER_OF(n, struct timer, node);
@@ -129,21 +124,38 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static void arm(struct loop *l)
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+	uint64_t times;
+
+	(void)what;
+	if (read(fd, &times, sizeof(times)) != sizeof(times))
+		return;
+	l->armed = MONO_NEVER;
+	fire(l);
+}
+
+/* False: a timer is for the very next turn, which begins without a sleep then. Having the timerfd end one of no length costs more
+ * than most turns: a clock to program, an interrupt, a read. */
+static bool arm(struct loop *l)
 {
 	struct itimerspec its = { 0 };
 	mono_t at = dq_next_at(&l->timers);
 
+	if (l->have_now && at.us <= l->now.us + 1)
+		return false;
 	if (at.us >= PARKED.us)
 		at = MONO_NEVER;
 	if (at.us == l->armed.us)
-		return;
+		return true;
 	if (!mono_is_never(at)) {
 		its.it_value.tv_sec = (time_t)(at.us / US_PER_SEC);
 		its.it_value.tv_nsec = (long)(at.us % US_PER_SEC * 1000);
 	}
 	if (timerfd_settime(l->tfd, TFD_TIMER_ABSTIME, &its, NULL) == 0)
 		l->armed = at;
+	return true;
 }
 
 /* libevent's warnings repeat what its return values say; its errors precede an exit. */
@@ -241,23 +253,24 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *w = arg;
 
-	w->fn(fd, (what & EV_READ ? LOOP_READ : 0u) | (what & EV_WRITE ? LOOP_WRITE : 0u), w->arg);
+	w->fn(fd, (what & EV_READ ? LOOP_READ : 0u) | (what & EV_WRITE ? LOOP_WRITE : 0u) |
+			  (what & EV_CLOSED ? LOOP_READ | LOOP_END : 0u), w->arg);
 }
 
 struct watch *loop_watch(struct loop *l, int fd, unsigned events, void (*fn)(int fd, unsigned events, void *arg),
 			 void *arg)
 {
 	struct watch *w = mem_alloc(sizeof(*w));
-	int what = EV_PERSIST | (events & LOOP_READ ? EV_READ : 0) | (events & LOOP_WRITE ? EV_WRITE : 0);
+	int what = EV_PERSIST | (events & LOOP_READ ? EV_READ : 0) | (events & LOOP_WRITE ? EV_WRITE : 0) |
+		   (events & LOOP_END ? EV_CLOSED : 0) | (events & LOOP_EDGE ? EV_ET : 0);
 
 	if (!w)
 		return NULL;
 	w->fn = fn;
 	w->arg = arg;
-	w->ev = event_new(l->base, fd, (short)what, on_watch, w);
-	if (w->ev && event_add(w->ev, NULL) == 0)
+	if (event_assign(&w->ev, l->base, fd, (short)what, on_watch, w) == 0 && event_add(&w->ev, NULL) == 0)
 		return w;
-	loop_unwatch(w);
+	mem_free(w);
 	return NULL;
 }
 
@@ -265,8 +278,7 @@ void loop_unwatch(struct watch *w)
 {
 	if (!w)
 		return;
-	if (w->ev)
-		event_free(w->ev);
+	event_del(&w->ev);
 	mem_free(w);
 }
 
@@ -356,6 +368,7 @@ static void end_turn(struct loop *l)
 
 int loop_run(struct loop *l)
 {
+	bool sleep;
 	int r = 0;
 
 	l->running = true;
@@ -365,13 +378,15 @@ int loop_run(struct loop *l)
 		end_turn(l);
 		if (l->stop)
 			break;
-		arm(l);
+		sleep = arm(l);
 		l->have_now = l->have_wall = false;
 		errno = 0;
-		if (event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) < 0) {
+		if (event_base_loop(l->base, (sleep ? EVLOOP_ONCE : EVLOOP_NONBLOCK) | EVLOOP_NO_EXIT_ON_EMPTY) < 0) {
 			r = errno ? -errno : -EIO;
 			break;
 		}
+		if (!sleep)
+			fire(l);
 	}
 	l->stop = l->running = false;
 	return r;

@@ -19,7 +19,8 @@ struct watch;
 struct timer;
 struct event_base;
 
-enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+/* END: the other end says no more, or is broken; told with READ. EDGE: asked for only. */
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_END = 4, LOOP_EDGE = 8 };
 
 /* NULL without memory or descriptors. SIGPIPE is ignored from here on. */
 struct loop *loop_new(void);
@@ -44,7 +45,9 @@ uint64_t loop_cpu_ns(void);
 /* Sleeps, whatever happens on descriptors meanwhile: for a turn's end, when more is worth waiting for. 0 does nothing. */
 void loop_nap(uint64_t us);
 
-/* Level-triggered. The watch is freed by unwatch; neither closes fd. unwatch(NULL) is allowed. */
+/* Level-triggered; with LOOP_EDGE told once each time it becomes so, after the call that found it was not. A descriptor may have
+ * several watches, all of one kind. NULL: no memory, or fd cannot be watched. The watch is freed by unwatch, also inside fn;
+ * neither closes fd. unwatch(NULL) is allowed. */
 struct watch *loop_watch(struct loop *l, int fd, unsigned events, void (*fn)(int fd, unsigned events, void *arg),
 			 void *arg);
 void loop_unwatch(struct watch *w);

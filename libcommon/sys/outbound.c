@@ -218,14 +218,13 @@ static int begin(struct outbound *o, int fd, unsigned events, void (*fn)(int, un
 int outbound_tcp(struct loop *l, const struct addr *to, size_t in_max, const struct outbound_ops *ops, void *arg,
 		 struct outbound **ret)
 {
-	struct addr from = addr_is_v4(to) ? addr_v4(0, 0, 0, 0, 0) : (struct addr){ 0 };
 	struct outbound *o = outbound_new(l, ops, arg);
 	int r;
 
 	if (!o)
 		return ERR_NOMEM;
 	o->in_max = in_max;
-	r = begin(o, sock_connect_tcp(&from, to), LOOP_WRITE, on_outcome);
+	r = begin(o, sock_connect_tcp(NULL, to), LOOP_WRITE, on_outcome);
 	if (r == 0)
 		*ret = o;
 	return r;

@@ -4,9 +4,15 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* At rest a peer is asked after KEEP_IDLE, and given up UNACKED_MS later. */
+#define KEEP_IDLE 45
+#define KEEP_INTERVAL 15
+#define UNACKED_MS 30000
 
 socklen_t sock_from_addr(const struct addr *a, struct sockaddr_storage *ret)
 {
@@ -55,12 +61,14 @@ struct addr sock_local(int fd)
 
 static int tcp_socket(int family)
 {
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	return fd;
+	return fd < 0 ? -errno : fd;
+}
+
+static void set_int(int fd, int level, int name, int value)
+{
+	(void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
 static int close_with(int fd, int err)
@@ -73,12 +81,13 @@ static int listen_at(const struct addr *at, bool shared)
 {
 	struct sockaddr_storage ss;
 	socklen_t n = sock_from_addr(at, &ss);
-	int fd = tcp_socket(ss.ss_family), on = 1, off = 0;
+	int fd = tcp_socket(ss.ss_family), on = 1;
 
 	if (fd < 0)
 		return fd;
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (ss.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
 	if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
 		return close_with(fd, -errno);
 	if (bind(fd, (struct sockaddr *)&ss, n) < 0 || listen(fd, SOMAXCONN) < 0)
@@ -160,28 +169,42 @@ int sock_accept(int fd, struct addr *ret_peer)
 {
 	struct sockaddr_storage ss = { 0 };
 	socklen_t n = sizeof(ss);
-	int got = accept4(fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC), on = 1;
+	int got = accept4(fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (got < 0)
 		return -errno;
 	if (ss.ss_family != AF_UNIX)
-		setsockopt(got, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		set_int(got, IPPROTO_TCP, TCP_NODELAY, 1);
 	*ret_peer = sock_to_addr(&ss);
 	return got;
 }
 
+/* To an address that a listening socket has, or may have. */
+static int bind_shared(int fd, const struct addr *from)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sock_from_addr(from, &ss);
+	int on = 1;
+
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, (struct sockaddr *)&ss, n) < 0)
+		return -errno;
+	return 0;
+}
+
 int sock_connect_tcp(const struct addr *from, const struct addr *to)
 {
-	struct sockaddr_storage a, b;
-	socklen_t na = sock_from_addr(from, &a), nb = sock_from_addr(to, &b);
-	int fd = tcp_socket(a.ss_family), on = 1;
+	struct sockaddr_storage ss;
+	socklen_t n = sock_from_addr(to, &ss);
+	int fd = tcp_socket(ss.ss_family), r;
 
 	if (fd < 0)
 		return fd;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, (struct sockaddr *)&a, na) < 0)
-		return close_with(fd, -errno);
-	if (connect(fd, (struct sockaddr *)&b, nb) < 0 && errno != EINPROGRESS)
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	r = from ? bind_shared(fd, from) : 0;
+	if (r < 0)
+		return close_with(fd, r);
+	if (connect(fd, (struct sockaddr *)&ss, n) < 0 && errno != EINPROGRESS)
 		return close_with(fd, -errno);
 	return fd;
 }
@@ -205,4 +228,27 @@ int sock_peek(int fd)
 void sock_end(int fd)
 {
 	(void)shutdown(fd, SHUT_WR); /* gone already: reading tells */
+}
+
+void sock_notice_gone(int fd)
+{
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL);
+	set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_MS);
+}
+
+bool sock_closed(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
+}
+
+void sock_abort(int fd)
+{
+	const struct linger now = { .l_onoff = 1 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
 }

@@ -23,7 +23,8 @@ int sock_listen_unix(const char *path, mode_t mode);
 
 /* A connection that waits, non-blocking, TCP without delay; *ret_peer as sock_to_addr. -errno. */
 int sock_accept(int fd, struct addr *ret_peer);
-/* Begins to connect from an address that listening sockets may share; writable when there is an outcome. -errno. */
+/* Begins to connect, TCP without delay; writable when there is an outcome. from: an address that listening sockets may share; NULL:
+ * the kernel's choice. -errno. */
 int sock_connect_tcp(const struct addr *from, const struct addr *to);
 /* Connected at once, or not at all. -errno. */
 int sock_connect_unix(const char *path);
@@ -33,5 +34,11 @@ int sock_outcome(int fd);
 int sock_peek(int fd);
 /* No more to come from us. */
 void sock_end(int fd);
+/* A TCP peer that is gone is noticed: in 75 s, or in 30 while something is on its way to it, or it takes nothing for so long. */
+void sock_notice_gone(int fd);
+/* The other end has closed it, not just its half; of TCP: has broken it off, or both have ended. */
+bool sock_closed(int fd);
+/* Closes so that the other end of a TCP connection sees a reset. */
+void sock_abort(int fd);
 
 #endif
