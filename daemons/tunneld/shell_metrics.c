@@ -74,18 +74,19 @@ static void write_simple(struct prom *p, const struct tunneld *d)
 	static const struct {
 		const char *name, *type, *help;
 		uint64_t (*of)(const struct pool_channel *p);
-		bool us; /* what `of` yields */
+		void (*sample)(struct prom *p, const char *name, struct prom_label a, struct prom_label b, uint64_t v);
 	} rows[] = {
-		{ "tunnel_channel_up", "gauge", "The channel is up: its latest probes passed.", is_up },
-		{ "tunnel_channel_known", "gauge", "Enough probes have ended to tell.", is_known },
-		{ "tunnel_channel_suspect", "gauge", "A stream could not connect through it lately.", is_suspect },
-		{ "tunnel_rtt_seconds", "gauge", "From the latest probe's request to its answer.", rtt_last, true },
-		{ "tunnel_rtt_smooth_seconds", "gauge", "The same, smoothed.", rtt_smooth, true },
-		{ "tunnel_streams_total", "counter", "Streams connected through the channel.", streams_total },
-		{ "tunnel_failovers_total", "counter", "Of these, after a better channel had failed or was slow.", failovers },
-		{ "tunnel_resets_total", "counter", "Streams that ended because the channel went down.", resets },
+		{ "tunnel_channel_up", "gauge", "The channel is up: its latest probes passed.", is_up, prom_sample },
+		{ "tunnel_channel_known", "gauge", "Enough probes have ended to tell.", is_known, prom_sample },
+		{ "tunnel_channel_suspect", "gauge", "A stream could not connect through it lately.", is_suspect, prom_sample },
+		{ "tunnel_rtt_seconds", "gauge", "From the latest probe's request to its answer.", rtt_last, prom_sample_us },
+		{ "tunnel_rtt_smooth_seconds", "gauge", "The same, smoothed.", rtt_smooth, prom_sample_us },
+		{ "tunnel_streams_total", "counter", "Streams connected through the channel.", streams_total, prom_sample },
+		{ "tunnel_failovers_total", "counter", "Of these, after a better channel had failed or was slow.",
+		  failovers, prom_sample },
+		{ "tunnel_resets_total", "counter", "Streams that ended because the channel went down.", resets, prom_sample },
 		{ "tunnel_connect_max_seconds", "gauge", "The longest a stream waited to be connected through it.",
-		  connect_max, true },
+		  connect_max, prom_sample_us },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -93,8 +94,7 @@ static void write_simple(struct prom *p, const struct tunneld *d)
 
 		prom_head(p, rows[i].name, rows[i].type, rows[i].help);
 		for (uint32_t at = 0; next(d, &at, &c);)
-			(rows[i].us ? prom_sample_us : prom_sample)(p, rows[i].name, name_of(c), no_label,
-								    rows[i].of(&d->pool.ch[c->slot]));
+			rows[i].sample(p, rows[i].name, name_of(c), no_label, rows[i].of(&d->pool.ch[c->slot]));
 	}
 }
 

@@ -16,24 +16,15 @@ import time
 import urllib.error
 import urllib.request
 
+import rig
 import turnrun
-from turnrun import ROOT, wait_for
+from rig import wait_for
 
 TOKEN, CROSS = "stkn_" + "s" * 43, "xprb_abcdef"
 NODE = "acme-0a1b2c3d4e5f"
 
 
-def find(program):
-    builds = [os.environ["EDGE_BUILD"]] if os.environ.get("EDGE_BUILD") else \
-        [os.path.join(ROOT, "build", "test"), os.path.join(ROOT, "build")]
-    for build in builds:
-        path = os.path.abspath(os.path.join(build, "daemons", "healthd", program))
-        if os.access(path, os.X_OK):
-            return path
-    return None
-
-
-HEALTHD, TOOL = find("healthd"), find("oxpulse-partner-edge")
+HEALTHD, TOOL = rig.program("healthd"), rig.program("oxpulse-partner-edge", "healthd")
 
 
 def promtool():
@@ -307,17 +298,7 @@ class Healthd:
         return {name: float(value) for name, value in rows}
 
     def ask(self, method, **parameters):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(10)
-            s.connect(self.socket)
-            s.sendall(json.dumps({"method": f"io.oxpulse.{method}", "parameters": parameters}).encode() + b"\0")
-            data = b""
-            while not data.endswith(b"\0"):
-                more = s.recv(65536)
-                if not more:
-                    raise AssertionError(f"{method}: closed")
-                data += more
-        return json.loads(data[:-1])["parameters"]
+        return rig.varlink(self.socket, f"io.oxpulse.{method}", **parameters)["parameters"]
 
     def run(self, seconds=60):
         """One run to its end: what Verdicts says then."""

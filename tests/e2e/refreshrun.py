@@ -19,8 +19,9 @@ import time
 import unittest
 import urllib.request
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
+import rig
+from rig import ROOT, wait_for
+
 CENTRAL = os.path.join(ROOT, "tests", "central")
 PYTHON = "/usr/bin/python3"
 PARTNER = "acme"
@@ -29,16 +30,8 @@ PUBLIC_IP = "198.51.100.7"
 sys.path.insert(0, CENTRAL)
 
 
-def find_build():
-    builds = [os.environ["EDGE_BUILD"]] if os.environ.get("EDGE_BUILD") else \
-        [os.path.join(ROOT, "build", "test"), os.path.join(ROOT, "build")]
-    for build in builds:
-        if os.access(os.path.join(build, "daemons", "refreshd", "refreshd"), os.X_OK):
-            return os.path.abspath(build)
-    return None
-
-
-BUILD = find_build()
+REFRESHD = rig.program("refreshd")
+BUILD = REFRESHD and os.path.dirname(os.path.dirname(os.path.dirname(REFRESHD)))
 number = itertools.count(1)
 
 
@@ -55,16 +48,6 @@ def prepare():
             raise unittest.SkipTest(f"{name} is not installed: apt-get install {name}")
     if subprocess.run([PYTHON, "-c", "import aiohttp"], capture_output=True).returncode:
         raise unittest.SkipTest("python3-aiohttp is not installed: apt-get install python3-aiohttp")
-
-
-def wait_for(what, condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.02)
-    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 def free_port():
@@ -137,21 +120,6 @@ class Central:
         self.child.wait(10)
         self.child.stdout.close()
         shutil.rmtree(self.dir, ignore_errors=True)
-
-
-def call(path, method, **parameters):
-    """One Varlink call."""
-    with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(15)
-        s.connect(path)
-        s.sendall(json.dumps({"method": method, "parameters": parameters}).encode() + b"\0")
-        data = b""
-        while not data.endswith(b"\0"):
-            more = s.recv(65536)
-            if not more:
-                raise AssertionError(f"{method}: closed")
-            data += more
-    return json.loads(data[:-1])
 
 
 def room_token(secret, room="r", sub=1):
@@ -258,7 +226,7 @@ class Node:
         wait_for(f"{name} answers", answers)
 
     def ask(self, name, method, **parameters):
-        return call(f"{self.run_dir}/{name}", method, **parameters)
+        return rig.varlink(f"{self.run_dir}/{name}", method, **parameters)
 
     def log(self, name):
         return read(f"{self.dir}/{name}.log")

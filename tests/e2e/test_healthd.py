@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 import healthrun  # noqa: E402
 import tap  # noqa: E402
+import rig  # noqa: E402
 import turnrun  # noqa: E402
 from test_abuse import Sfud  # noqa: E402
 from healthrun import CROSS, NODE, TOKEN, Central, Front, Healthd, Plain  # noqa: E402
@@ -521,14 +522,14 @@ class WholeNode(WithHealthd):
 
 class Dashboard(unittest.TestCase):
     def test_every_series_exists(self):
-        with open(f"{turnrun.ROOT}/docs/grafana.json", encoding="utf-8") as f:
+        with open(f"{rig.ROOT}/docs/grafana.json", encoding="utf-8") as f:
             text = f.read()
         exprs = [t["expr"] for panel in json.loads(text)["panels"] for t in panel.get("targets", ())]
         names = {n for e in exprs for n in re.findall(r"\b(?:health|sfu|turn|tunnel|refresh)_[a-z0-9_]+", e)}
         self.assertGreater(len(names), 15)
         code = ""
         for daemon in ("healthd", "sfud", "turnd"):
-            with open(f"{turnrun.ROOT}/daemons/{daemon}/shell_metrics.c", encoding="utf-8") as f:
+            with open(f"{rig.ROOT}/daemons/{daemon}/shell_metrics.c", encoding="utf-8") as f:
                 code += f.read()
         self.assertEqual([n for n in sorted(names) if f'"{n.removesuffix("_bucket")}"' not in code], [])
 

@@ -20,42 +20,23 @@ import unittest
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
 
 sys.path.insert(0, os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+import rig  # noqa: E402
 import tap  # noqa: E402
+from rig import wait_for  # noqa: E402
 
 WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 ILL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 MB = 1 << 20
 
-
-def find_tunneld():
-    builds = [os.environ["EDGE_BUILD"]] if os.environ.get("EDGE_BUILD") else \
-        [os.path.join(ROOT, "build", "test"), os.path.join(ROOT, "build")]
-    for build in builds:
-        path = os.path.abspath(os.path.join(build, "daemons", "tunneld", "tunneld"))
-        if os.access(path, os.X_OK):
-            return path
-    return None
-
-
-TUNNELD = find_tunneld()
+TUNNELD = rig.program("tunneld")
 
 
 def setUpModule():
     if TUNNELD is None:
         raise unittest.SkipTest("tunneld is not built: ./edge build")
-
-
-def wait_for(what, condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.01)
-    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 def read_all(s):

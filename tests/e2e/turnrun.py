@@ -21,7 +21,7 @@ import urllib.request
 
 import rig
 import turnwire
-from rig import HERE, ROOT, wait_for  # noqa: F401
+from rig import wait_for
 
 SECRET = b"of nobody's business, 32 characters"
 ADDRESSES = 40    # servers that one network can have
