@@ -21,7 +21,7 @@ class SecretWatch:
 
     def add(self, name, value):
         if value and len(value) >= 3:
-            self._secrets[name] = value.encode() if isinstance(value, str) else value
+            self._secrets[value.encode() if isinstance(value, str) else value] = name
 
     def start(self):
         self._thread.start()
@@ -53,7 +53,7 @@ class SecretWatch:
             pass    # it ended meanwhile
 
     def _judge(self, text, where):
-        for name, secret in list(self._secrets.items()):
+        for secret, name in list(self._secrets.items()):
             if secret in text:
                 self.found.add(f"{name} in {where}")
 

@@ -3,6 +3,7 @@
 
     /usr/bin/python3 tests/tap.py tests/e2e/system/test_bookworm.py Node.test_20_page
 """
+import hashlib
 import json
 import os
 import re
@@ -14,12 +15,18 @@ import unittest
 import healthrun
 from machine import until
 from network import DOMAIN, NODE, NODE_MESH
-from world import ETC, LIB, SERVICES, TARGET, World, note
+from world import ETC, LIB, SERVER_NAMES, SERVICES, TARGET, World, note
 
 CLOCKED = ("sfud", "turnd", "tunneld")
 CLOCK_DROPIN = """[Service]
 Environment=LD_PRELOAD={} FAKETIME_TIMESTAMP_FILE=/run/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
 """
+REFUSALS = (    # of a registration, each with a word that its sentence must have
+    ("missing_ip", "address"), ("rate_limited", "wait"), ("bad_partner_id", "partner"), ("bad_token", "token"),
+    ("reality_not_configured", "admin"), ("turn_not_configured", "admin"), ("backend_endpoint_not_configured", "admin"),
+    ("token_not_found", "token"), ("token_revoked", "revoked"), ("token_already_used", "used"), ("token_expired", "expired"),
+    ("partner_mismatch", "partner"), ("installer_too_old", "old"), ("down", "reached|arrived|answer"),
+)
 BACK_S = 2        # a killed daemon serves again within
 SLACK_S = 0.5     # of looking for it
 
@@ -67,10 +74,25 @@ class Story:
         self.assertIn("regist", said)
         m.do("systemctl", "stop", TARGET)
 
+    def test_01_what_central_says_no_to(self):
+        """Each refusal is one sentence with cause and fix; the host is as before, and nothing of it is kept."""
+        w, m = self.world, self.world.machine
+        if m.run("test", "-e", f"{LIB}/current")[0] == 0:
+            self.skipTest("registered already")
+        for code, word in REFUSALS:
+            with self.subTest(code):
+                w.central.play("register", code)
+                status, said = w.register()
+                note(f"{code}: {said.splitlines()[-1]}")
+                self.assertNotEqual(status, 0)
+                self.assertRegex(said.splitlines()[-1], word)
+        w.central.play("register", "ok")
+        self.assertNotEqual(m.run("test", "-e", f"{LIB}/current")[0], 0)
+
     def test_02_registration(self):
         w, m = self.world, self.world.machine
         w.need_registered()
-        asked = w.central.asked("register")
+        asked = [q for q in w.central.asked("register") if q["status"] == 201]
         self.assertEqual(len(asked), 1)
         body = asked[0]["body"]
         self.assertEqual({k: body[k] for k in ("partner_id", "domain", "public_ip")},
@@ -82,8 +104,7 @@ class Story:
             self.assertEqual(m.ask("stat", "-Lc", "%a %U", path), "600 oxpulse-refreshd", path)
         for daemon in ("sfud", "turnd", "tunneld", "healthd"):
             self.assertEqual(m.ask("readlink", "-f", f"{ETC}/{daemon}.conf"), f"{LIB}/generations/{w.generation()}/{daemon}.conf")
-        status, said = w.refreshd("register", "--partner-id=acme", f"--domain={DOMAIN}", "--token-file=/root/token",
-                                  f"--central={'https://api.central.test'}")
+        status, said = w.register()
         note(said)
         self.assertEqual(status, 0, "registered already: nothing to do, no token used")
 
@@ -252,6 +273,11 @@ class Story:
         before = w.generation()
         status, said = w.refreshd("rotate-sni")
         self.assertEqual((status, w.generation()), (0, before), said)
+        node = json.loads(w.machine.do("cat", f"{ETC}/node-config.json"))["node_id"]
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        digest = hashlib.sha256(f"{node}:{day}".encode()).hexdigest()
+        self.assertRegex(w.machine.do("cat", f"{LIB}/refresh.prom"),
+                         rf"partner_edge_sni_pick_index\{{.*}} {int(digest, 16) % len(SERVER_NAMES)}\n")
 
     def test_34_rollback(self):
         w = self.world

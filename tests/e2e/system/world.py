@@ -119,17 +119,25 @@ class World:
         m = self.machine
         if m.run("test", "-e", f"{LIB}/current")[0] == 0:
             return
-        token = self.central.token("acme")["token"]
-        self.watch.add("the registration token", token)
-        m.sh("update-ca-certificates > /dev/null 2>&1; umask 077; cat > /root/token", text_in=token)
-        said = m.do("refreshd", "register", "--partner-id=acme", f"--domain={DOMAIN}", "--token-file=/root/token",
-                    f"--central=https://{CENTRAL}", "--central-ca=/usr/local/share/ca-certificates/edge-test.crt", f"--public-ip={NODE}", timeout=90)
+        m.do("update-ca-certificates")
+        status, said = self.register()
         note(said)
+        if status != 0:
+            raise Failed(f"register: status {status}")
         self._point_turns_name_here()
         self.deploy_certificate()
         for name, path in (("service token", f"{ETC}/token"), ("cross-probe token", f"{ETC}/cross-probe-token"),
                            ("Reality private key", f"{ETC}/reality.priv"), ("mesh private key", f"{ETC}/awg-private.key")):
             self.watch.add(name, m.ask("cat", path))
+
+    def register(self):
+        """(status, output) of a try with a token that was not used before."""
+        token = self.central.token("acme")["token"]
+        self.watch.add("a registration token", token)
+        self.machine.sh("umask 077; cat > /root/token", text_in=token)
+        return self.refreshd("register", "--partner-id=acme", f"--domain={DOMAIN}", "--token-file=/root/token",
+                             f"--central=https://{CENTRAL}", "--central-ca=/usr/local/share/ca-certificates/edge-test.crt",
+                             f"--public-ip={NODE}")
 
     def deploy_certificate(self):
         """Another one each time, as certbot's hook brings it."""
