@@ -200,7 +200,7 @@ class Story:
         if promtool is None:
             note("SKIP of promtool: prometheus cannot be had from Debian's archive here")
             return
-        done = subprocess.run([promtool, "check", "metrics"], input=page.encode(), capture_output=True, check=False, timeout=20)
+        done = subprocess.run([promtool, "check", "metrics"], input=page.encode() + b"\n", capture_output=True, check=False, timeout=20)
         self.assertEqual(done.stdout.decode() + done.stderr.decode(), "")
 
     def test_22_group_call_and_turn(self):
@@ -338,11 +338,10 @@ class Story:
         w, m = self.world, self.world.machine
         w.need_running()
         for answer in ("200", "401", "403", "408", "429", "500", "down", "ok"):
-            result = "exit-code" if answer in ("401", "403") else "success"
             with self.subTest(answer):
                 w.central.play("channel-health", answer)
-                m.run("systemctl", "start", "oxpulse-channels-health-report.service", timeout=90)
-                self.assertEqual(m.show("oxpulse-channels-health-report.service", "Result")["Result"], result)
+                status, said = m.run("systemctl", "start", "oxpulse-channels-health-report.service", timeout=90)
+                self.assertEqual(status != 0, answer in ("401", "403"), f"status {status}: {said}")
         m.do("systemctl", "reset-failed", "oxpulse-channels-health-report.service")
 
     def test_42_central_is_slow(self):
