@@ -310,6 +310,22 @@ class Story:
         self.assertEqual(w.pids(), pids)
         w.see_each_other()
 
+    def test_36_refresh_as_the_timer_runs_it(self):
+        """In its sandbox, as its own user: a change of the front's file and of sfud's key is applied, the front by request."""
+        w, m = self.world, self.world.machine
+        w.need_running()
+        before, pids, workers = w.generation(), w.pids(), m.ask("pgrep", "-u", "oxpulse-front")
+        key = w.new_signing_key()
+        m.sh(f"sed -i '/^BACKEND_HOST=/d' {LIB}/install.env && echo BACKEND_HOST=other.example.test >> {LIB}/install.env")
+        m.do("systemctl", "start", "oxpulse-partner-edge-refresh.service", timeout=120)
+        note(m.journal("-u", "oxpulse-partner-edge-refresh", "-u", "oxpulse-partner-edge-request", "-n", "20"))
+        self.assertNotEqual(w.generation(), before)
+        self.assertEqual(w.signs_in(key), 101)
+        self.assertIn("other.example.test", m.do("cat", f"{ETC}/front/nginx.conf"))
+        self.assertNotEqual(m.ask("pgrep", "-u", "oxpulse-front"), workers, "nginx has new workers")
+        self.assertEqual(w.pids(), pids, "nothing was restarted")
+        m.do("systemctl", "start", "oxpulse-partner-edge-sni-rotate.service", timeout=120)
+
     # --- 4: central is down, slow, lying ---
 
     def test_40_central_lies(self):
