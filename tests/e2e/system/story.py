@@ -200,7 +200,8 @@ class Story:
         if promtool is None:
             note("SKIP of promtool: prometheus cannot be had from Debian's archive here")
             return
-        done = subprocess.run([promtool, "check", "metrics"], input=page.encode() + b"\n", capture_output=True, check=False, timeout=20)
+        done = subprocess.run([promtool, "check", "metrics"], input=page.encode() + b"\n", capture_output=True,
+                              check=False, timeout=20)
         self.assertEqual(done.stdout.decode() + done.stderr.decode(), "")
 
     def test_22_group_call_and_turn(self):

@@ -67,7 +67,7 @@ class World:
         self._secrets()
         self.central.start("--turn-secret-file", f"{self.directory}/turn-secret", "--turn", f"{NODE}:3478",
                            "--turns", f"turns.{DOMAIN}:443")
-        self.central.state(public_ip=NODE, motherly_awg_ip=HUB_MESH, reality_server_names=SERVER_NAMES)
+        self.central.state(public_ip=NODE, motherly_awg_ip=HUB_MESH, reality_server_names=SERVER_NAMES, rate_limit=False)
         self.watch.add("the Hysteria2 password", self.central.settings()["hy2_auth_pass"])
         self.machine.boot()
         self.watch.start()
